@@ -1,0 +1,196 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::console::Verbosity;
+use crate::settings::Settings;
+
+/// Semantic coverage for training data: what a corpus covers, what it lacks, what does not belong.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Say more on standard error
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+impl Cli {
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Report what a corpus covers: regions, sparse places, outliers, duplicates, diversity
+    #[command(after_help = "Examples:
+  semcov report train.jsonl -o report.html
+  semcov report 'data/*.parquet' --text '{instruction}\\n{input}' --source origin --json report.json
+  zstdcat drop.jsonl.zst | semcov report - --format markdown")]
+    Report(ReportArgs),
+
+    /// Embed a corpus and write its vectors
+    #[command(after_help = "Examples:
+  semcov embed train.jsonl -o vectors.parquet
+  semcov embed train.jsonl --encoder ./my-encoder -o vectors.npy")]
+    Embed(EmbedArgs),
+
+    /// List encoders, describe one, or download one
+    #[command(after_help = "Example:
+  semcov model info all-MiniLM-L6-v2")]
+    Model(ModelArgs),
+
+    /// Write a commented semcov.toml with the defaults
+    #[command(after_help = "Example:
+  semcov init")]
+    Init(InitArgs),
+
+    /// Print completions for a shell
+    #[command(after_help = "Example:
+  semcov completions bash > ~/.local/share/bash-completion/completions/semcov")]
+    Completions(CompletionsArgs),
+
+    /// Write manual pages
+    #[command(after_help = "Example:
+  semcov man ~/.local/share/man/man1")]
+    Man(ManArgs),
+
+    /// Print the JSON schema of the report
+    #[command(after_help = "Example:
+  semcov schema > report.schema.json")]
+    Schema,
+}
+
+/// What to read, and with which settings: common to every command that reads a corpus.
+#[derive(Args, Debug)]
+pub(crate) struct CorpusArgs {
+    /// Files, glob patterns, or - for standard input: JSONL, JSON, CSV, TSV, Parquet or text, also .gz and .zst
+    #[arg(required = true, value_name = "CORPUS")]
+    pub inputs: Vec<String>,
+
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// Settings file to use instead of the nearest semcov.toml
+    #[arg(long, value_name = "FILE", env = "SEMCOV_CONFIG", help_heading = "Running")]
+    pub config: Option<PathBuf>,
+
+    /// List the rows that could not be read, as JSONL with file, line and reason
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub bad_rows: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+
+    /// Write the report as one HTML page that opens offline (- for standard output)
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Write the report as JSON; `semcov schema` prints its schema (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// Write the report as Markdown (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+
+    /// Write what was found of every record: .parquet, or JSONL under any other name (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub rows: Option<PathBuf>,
+
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table", env = "SEMCOV_FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// What `report` prints on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A summary for the terminal
+    Table,
+    /// The whole report
+    Json,
+    /// A summary for a pull request
+    Markdown,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EmbedArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+
+    /// Where the vectors go: .parquet (id and vector) or .npy (a row per record)
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ModelArgs {
+    #[command(subcommand)]
+    pub command: ModelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the encoders that semcov knows, and where they are
+    List,
+    /// Describe an encoder: dimensions, limits, pooling, prompt, licence, digest
+    Info {
+        /// Encoder: a name of `semcov model list`, a Hugging Face id, or a folder
+        encoder: String,
+    },
+    /// Download an encoder, so that later runs need no network
+    Pull {
+        /// Encoder: a name of `semcov model list`, or a Hugging Face id
+        encoder: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArgs {
+    /// Folder to write semcov.toml to
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+
+    /// Overwrite an existing file
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// Shell to complete for
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// Folder to write the pages to; without one the page of `semcov` is printed
+    pub folder: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,94 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use semcov::report::render::{self, JsonStyle};
+use semcov::report::rows::{RowFormat, RowWriter};
+use semcov::report::{Analysis, Report, ReportParams, analyze};
+
+use crate::args::{Format, ReportArgs};
+use crate::console::{self, Console};
+use crate::exit::Exit;
+use crate::output;
+use crate::session::Session;
+use crate::settings::Settings;
+
+pub(crate) fn run(args: &ReportArgs, console: &Console) -> Result<Exit> {
+    let rows = args.rows.as_deref().map(row_format).transpose()?;
+    let session = Session::open(&args.corpus, console)?;
+    let params = params(&session.settings)?;
+    let embedded = session.embed(console)?;
+    let analysis = analyze(&session.corpus, &embedded, &params, console)?;
+    write_outputs(args, rows, &analysis, console)?;
+    print(args, &analysis)?;
+    Ok(Exit::Pass)
+}
+
+fn params(settings: &Settings) -> Result<ReportParams> {
+    let defaults = Settings::defaults();
+    let budget = settings.budget.as_ref().or(defaults.budget.as_ref()).context("budget has a default")?;
+    Ok(ReportParams {
+        seed: settings.seed.unwrap_or_default(),
+        leaves: settings.leaves,
+        regions: settings.regions,
+        sample: settings.sample.context("sample has a default")?,
+        budget: budget.parse()?,
+        outliers: settings.outliers.context("outliers has a default")?,
+    })
+}
+
+/// The format of `--rows`; JSONL on standard output.
+fn row_format(path: &Path) -> semcov::Result<RowFormat> {
+    if output::is_stdout(path) { Ok(RowFormat::Jsonl) } else { RowFormat::of_path(path) }
+}
+
+/// The files asked for.
+fn write_outputs(args: &ReportArgs, rows: Option<RowFormat>, analysis: &Analysis<'_>, console: &Console) -> Result<()> {
+    let report = &analysis.report;
+    let write = |path: &Option<PathBuf>, render: fn(&Report) -> String| -> Result<()> {
+        let Some(path) = path else { return Ok(()) };
+        output::write_text(path, &render(report))?;
+        wrote(path, console);
+        Ok(())
+    };
+    write(&args.output, render::html)?;
+    write(&args.json, json)?;
+    write(&args.markdown, render::markdown)?;
+    if let (Some(path), Some(format)) = (&args.rows, rows) {
+        output::write(path, |out| {
+            let mut rows = RowWriter::new(out, format)?;
+            analysis.rows().try_for_each(|row| rows.write(&row))?;
+            rows.finish()?;
+            Ok(())
+        })?;
+        wrote(path, console);
+    }
+    Ok(())
+}
+
+fn wrote(path: &Path, console: &Console) {
+    if !output::is_stdout(path) {
+        console.note(format_args!("wrote {}", path.display()));
+    }
+}
+
+/// What goes to standard output, unless a file took its place there.
+fn print(args: &ReportArgs, analysis: &Analysis<'_>) -> semcov::Result<()> {
+    let taken = [&args.output, &args.json, &args.markdown, &args.rows]
+        .into_iter()
+        .flatten()
+        .any(|path| output::is_stdout(path));
+    if taken {
+        return Ok(());
+    }
+    let report = &analysis.report;
+    let text = match args.format {
+        Format::Table => render::terminal(report, &console::stdout_style()),
+        Format::Json => json(report),
+        Format::Markdown => render::markdown(report),
+    };
+    output::write_text(Path::new("-"), &text)
+}
+
+fn json(report: &Report) -> String {
+    render::json(report, JsonStyle::Pretty)
+}

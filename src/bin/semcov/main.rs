@@ -1,0 +1,36 @@
+//! Semantic coverage for training data: the command line.
+
+mod args;
+mod commands;
+mod console;
+mod exit;
+mod output;
+mod session;
+mod settings;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let console = console::Console::new(cli.verbosity());
+    let outcome = match cli.command {
+        Command::Report(args) => commands::report::run(&args, &console),
+        Command::Embed(args) => commands::embed::run(&args, &console),
+        Command::Model(args) => commands::model::run(&args, &console),
+        Command::Init(args) => commands::init::run(&args, &console),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Man(args) => commands::man::run(&args),
+        Command::Schema => commands::schema::run(),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) if exit::is_broken_pipe(&error) => Exit::Pass.into(),
+        Err(error) => {
+            console.error(&error);
+            Exit::CannotJudge.into()
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The codebook: frozen centroids that divide meaning into leaves and regions, with names for people.
+
+mod assign;
+mod codebook;
+pub mod kmeans;
+mod label;
+pub(crate) mod random;
+mod seeding;
+mod select;
+
+pub use assign::{Assignment, assign};
+pub use codebook::{Codebook, CodebookParams, default_leaves, default_regions};
+pub use label::{TermCounts, WORDS_PER_TEXT};
+pub use select::{medoid, varied_members};

@@ -1,0 +1,100 @@
+//! What is kept of every record for the length of a run: a few small integers and its id, never its text.
+
+use std::collections::HashMap;
+
+/// A column of names (sources, labels, groups), each stored once.
+#[derive(Clone, Debug, Default)]
+pub struct Categories {
+    names: Vec<String>,
+    codes: Vec<u32>,
+    by_name: HashMap<String, u32>,
+}
+
+/// The code of a record that has no value in a [`Categories`] column.
+const NONE: u32 = u32::MAX;
+
+impl Categories {
+    /// Adds the next record's value.
+    pub fn push(&mut self, name: Option<&str>) {
+        let code = name.map_or(NONE, |name| {
+            if let Some(&code) = self.by_name.get(name) {
+                return code;
+            }
+            let code = self.names.len() as u32;
+            self.names.push(name.to_owned());
+            self.by_name.insert(name.to_owned(), code);
+            code
+        });
+        self.codes.push(code);
+    }
+
+    /// The name of record `row`, if it has one.
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<&str> {
+        self.names.get(self.codes[row] as usize).map(String::as_str)
+    }
+
+    /// Whether no record has a value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+/// Every record of a corpus in the order read, as small integers.
+#[derive(Clone, Debug, Default)]
+pub struct RecordTable {
+    id_bytes: String,
+    id_ends: Vec<u64>,
+    texts: Vec<u32>,
+    /// Sources of the records.
+    pub sources: Categories,
+    /// Labels of the records.
+    pub labels: Categories,
+    /// Groups of the records.
+    pub groups: Categories,
+}
+
+impl RecordTable {
+    /// Adds the next record; `text` is the index of its distinct text, `None` for a record without text.
+    pub fn push(&mut self, record: &super::Record, text: Option<u32>) {
+        self.id_bytes.push_str(&record.id);
+        self.id_ends.push(self.id_bytes.len() as u64);
+        self.texts.push(text.unwrap_or(NONE));
+        self.sources.push(record.source.as_deref());
+        self.labels.push(record.label.as_deref());
+        self.groups.push(record.group.as_deref());
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The id of record `row`.
+    #[must_use]
+    pub fn id(&self, row: usize) -> &str {
+        let start = if row == 0 { 0 } else { self.id_ends[row - 1] };
+        &self.id_bytes[start as usize..self.id_ends[row] as usize]
+    }
+
+    /// The index of the distinct text of record `row`: a row of the embedding matrix. `None` for a record without text.
+    #[must_use]
+    pub fn text(&self, row: usize) -> Option<u32> {
+        Some(self.texts[row]).filter(|&text| text != NONE)
+    }
+
+    /// Renumbers the distinct texts: what was `i` becomes `new_index[i]`.
+    pub fn renumber_texts(&mut self, new_index: &[u32]) {
+        for text in self.texts.iter_mut().filter(|text| **text != NONE) {
+            *text = new_index[*text as usize];
+        }
+    }
+}

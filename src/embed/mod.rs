@@ -1,0 +1,26 @@
+//! From text to unit vectors.
+
+mod artifacts;
+mod bad_rows;
+mod batch;
+mod corpus;
+mod device;
+mod encoder;
+mod given;
+pub mod kernel;
+pub mod model;
+mod pooling;
+mod tally;
+mod tokenize;
+mod transformer;
+
+pub use artifacts::{
+    ArtifactOptions, Artifacts, HubOptions, KnownEncoder, Manifest, OnDownload, Place, Verification, Weights,
+};
+pub use bad_rows::BadRowLimit;
+pub use corpus::embed_corpus;
+pub use device::{Device, OpenDevice};
+pub use encoder::{Encoder, EncoderId, Pooling, TokenizedText};
+pub use given::{given_vectors, with_npy};
+pub use tally::{Counts, EmbedOptions, EmbeddedCorpus, OnBadRow};
+pub use transformer::TransformerEncoder;

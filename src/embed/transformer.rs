@@ -1,0 +1,248 @@
+//! The encoder made of a tokenizer, a transformer and a pooling.
+
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
+use rayon::prelude::*;
+
+use super::artifacts::{Artifacts, Weights};
+use super::device::{Device, OpenDevice};
+use super::model::{self, Model, PackedBert, Scratch};
+use super::tokenize::TextTokenizer;
+use super::{Encoder, EncoderId, Pooling, TokenizedText};
+use crate::vectors::normalize;
+use crate::{Error, Result};
+
+/// Most tokens that one worker takes at a time. More would cost memory, about 20 kB per token, and gain nothing.
+const TOKENS_PER_WORKER: usize = 1024;
+
+/// Most tokens, padding included, of a batch on a GPU.
+const TOKENS_PER_GPU_BATCH: usize = 32_768;
+
+/// A transformer encoder, on any device.
+pub struct TransformerEncoder {
+    id: EncoderId,
+    device: String,
+    tokenizer: TextTokenizer,
+    forward: Forward,
+}
+
+/// How the forward pass runs.
+enum Forward {
+    /// On a CPU, many texts at once without padding.
+    Packed(PackedBert),
+    /// On a CPU, text by text: no padding, and no text can change another's vector.
+    OneByOne(Box<dyn Model>),
+    /// On a GPU, batches padded on the right.
+    Padded(Box<dyn Model>, candle_core::Device),
+}
+
+impl TransformerEncoder {
+    /// Builds the encoder. Weights are widened to f32, whatever they are stored in.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or if tokenizer, configuration and weights do not fit each other.
+    pub fn load(artifacts: &Artifacts, device: &OpenDevice) -> Result<Self> {
+        let Artifacts { name, pooling, prompt, max_tokens, .. } = artifacts;
+        let failed = |problem: &str, source: Box<dyn std::error::Error + Send + Sync>| Error::Encoder {
+            encoder: name.clone(),
+            problem: problem.to_owned(),
+            help: "check that the folder or id names a sentence encoder with tokenizer.json, config.json and weights \
+                   in safetensors format; `semcov model list` shows encoders that are known to work"
+                .to_owned(),
+            source: Some(source),
+        };
+        let tokenizer = TextTokenizer::new(&artifacts.tokenizer_json, prompt, *max_tokens)
+            .map_err(|e| failed("tokenizer.json cannot be used", e))?;
+        let config: serde_json::Value =
+            serde_json::from_str(&artifacts.config_json).map_err(|e| failed("config.json is not JSON", e.into()))?;
+        let weights = load_weights(&artifacts.weights, &device.candle, |e| failed("weights cannot be read", e.into()))?;
+        let (forward, dim) = Forward::load(&config, weights, device, *max_tokens)
+            .map_err(|e| failed("the network cannot be built from its configuration and weights", e.into()))?;
+        let id = EncoderId {
+            name: name.clone(),
+            weights: artifacts.digest.clone(),
+            pooling: *pooling,
+            prompt: prompt.clone(),
+            max_tokens: *max_tokens,
+            dim,
+            precision: match device.device {
+                Device::Auto | Device::Cpu => "f32".to_owned(),
+                Device::Cuda(_) => "f32-cuda".to_owned(),
+                Device::Metal => "f32-metal".to_owned(),
+            },
+        };
+        Ok(Self { id, device: device.device.to_string(), tokenizer, forward })
+    }
+
+    fn failed(&self, problem: String, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+        let help = match self.forward {
+            Forward::Padded(..) => "if the GPU is out of memory, free some or run with `--device cpu`",
+            _ => "this is a bug if the encoder is one that `semcov model list` shows; please report it",
+        };
+        Error::Encoder { encoder: self.id.name.clone(), problem, help: help.to_owned(), source: Some(source) }
+    }
+}
+
+fn load_weights(
+    weights: &Weights,
+    device: &candle_core::Device,
+    failed: impl Fn(candle_core::Error) -> Error,
+) -> Result<VarBuilder<'static>> {
+    let mut tensors = std::collections::HashMap::new();
+    let mut add = |bytes: &[u8]| {
+        tensors.extend(candle_core::safetensors::load_buffer(bytes, &candle_core::Device::Cpu).map_err(&failed)?);
+        Ok::<_, Error>(())
+    };
+    match weights {
+        Weights::Embedded(bytes) => add(bytes)?,
+        Weights::Files(paths) => paths.iter().try_for_each(|path| add(&fs_err::read(path)?))?,
+    }
+    Ok(VarBuilder::from_tensors(tensors, DType::F32, device))
+}
+
+impl Forward {
+    /// The forward pass, and the number of components of its vectors.
+    fn load(
+        config: &serde_json::Value,
+        weights: VarBuilder,
+        device: &OpenDevice,
+        max_tokens: usize,
+    ) -> candle_core::Result<(Self, usize)> {
+        if device.device != Device::Cpu {
+            let model = model::load(config, weights)?;
+            let dim = model.hidden_size();
+            return Ok((Self::Padded(model, device.candle.clone()), dim));
+        }
+        if let Some(model) = PackedBert::load(config, &weights)? {
+            if max_tokens > model.max_tokens() {
+                candle_core::bail!("expected at most {} tokens per text, got {max_tokens}", model.max_tokens());
+            }
+            let dim = model.hidden_size();
+            return Ok((Self::Packed(model), dim));
+        }
+        let model = model::load(config, weights)?;
+        let dim = model.hidden_size();
+        Ok((Self::OneByOne(model), dim))
+    }
+
+    fn encode(&self, batch: &[TokenizedText], dim: usize, pooling: Pooling) -> candle_core::Result<Vec<f32>> {
+        match self {
+            Self::Packed(model) => encode_packed(model, batch, dim, pooling),
+            Self::OneByOne(model) => encode_one_by_one(model.as_ref(), batch, dim, pooling),
+            Self::Padded(model, device) => encode_padded(model.as_ref(), batch, dim, pooling, device),
+        }
+    }
+}
+
+fn encode_packed(
+    model: &PackedBert,
+    batch: &[TokenizedText],
+    dim: usize,
+    pooling: Pooling,
+) -> candle_core::Result<Vec<f32>> {
+    let tokens: usize = batch.iter().map(|text| text.ids.len()).sum();
+    let per_worker = tokens.div_ceil(rayon::current_num_threads()).min(TOKENS_PER_WORKER);
+    let mut vectors = vec![0.0; batch.len() * dim];
+    // Whole texts per worker. Where the borders lie changes no vector.
+    let mut shares = Vec::new();
+    let (mut texts_left, mut vectors_left) = (batch, vectors.as_mut_slice());
+    while !texts_left.is_empty() {
+        let mut tokens = 0;
+        let fitting = texts_left.iter().take_while(|text| {
+            tokens += text.ids.len();
+            tokens <= per_worker
+        });
+        let n = fitting.count().max(1);
+        let (texts, rest) = texts_left.split_at(n);
+        let (out, rest_out) = std::mem::take(&mut vectors_left).split_at_mut(n * dim);
+        shares.push((texts, out));
+        (texts_left, vectors_left) = (rest, rest_out);
+    }
+    shares.into_par_iter().try_for_each_init(Scratch::default, |scratch, (texts, out)| {
+        let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
+        let mut token_vectors = model.forward(&ids, scratch)?;
+        for (ids, out) in ids.iter().zip(out.chunks_exact_mut(dim)) {
+            let (own, rest) = token_vectors.split_at(ids.len() * dim);
+            pooling.pool(own, out);
+            token_vectors = rest;
+        }
+        candle_core::Result::Ok(())
+    })?;
+    Ok(vectors)
+}
+
+fn encode_one_by_one(
+    model: &dyn Model,
+    batch: &[TokenizedText],
+    dim: usize,
+    pooling: Pooling,
+) -> candle_core::Result<Vec<f32>> {
+    let mut vectors = vec![0.0; batch.len() * dim];
+    batch.par_iter().zip(vectors.par_chunks_exact_mut(dim)).filter(|(text, _)| !text.ids.is_empty()).try_for_each(
+        |(text, out)| {
+            let ids = Tensor::new(text.ids.as_slice(), &candle_core::Device::Cpu)?.unsqueeze(0)?;
+            let token_vectors = model.forward(&ids, &ids.ones_like()?)?;
+            pooling.pool(&token_vectors.flatten_all()?.to_vec1::<f32>()?, out);
+            candle_core::Result::Ok(())
+        },
+    )?;
+    Ok(vectors)
+}
+
+fn encode_padded(
+    model: &dyn Model,
+    batch: &[TokenizedText],
+    dim: usize,
+    pooling: Pooling,
+    device: &candle_core::Device,
+) -> candle_core::Result<Vec<f32>> {
+    let longest = batch.iter().map(|text| text.ids.len()).max().unwrap_or(0);
+    if longest == 0 {
+        return Ok(vec![0.0; batch.len() * dim]);
+    }
+    let size = batch.len() * longest;
+    let (mut ids, mut mask, mut weights) = (vec![0u32; size], vec![0u32; size], vec![0f32; size]);
+    for (row, text) in batch.iter().enumerate() {
+        let row = row * longest..row * longest + text.ids.len();
+        ids[row.clone()].copy_from_slice(&text.ids);
+        mask[row.clone()].fill(1);
+        for (weight, value) in weights[row].iter_mut().zip(pooling.weights(text.ids.len())) {
+            *weight = value;
+        }
+    }
+    let shape = (batch.len(), longest);
+    let (ids, mask) = (Tensor::from_vec(ids, shape, device)?, Tensor::from_vec(mask, shape, device)?);
+    let token_vectors = model.forward(&ids, &mask)?.to_dtype(DType::F32)?;
+    let weights = Tensor::from_vec(weights, (batch.len(), 1, longest), device)?;
+    let mut vectors = weights.matmul(&token_vectors.contiguous()?)?.flatten_all()?.to_vec1()?;
+    vectors.chunks_exact_mut(dim).for_each(normalize);
+    Ok(vectors)
+}
+
+impl Encoder for TransformerEncoder {
+    fn id(&self) -> &EncoderId {
+        &self.id
+    }
+
+    fn device(&self) -> &str {
+        &self.device
+    }
+
+    fn tokens_per_batch(&self) -> usize {
+        match self.forward {
+            Forward::Padded(..) => TOKENS_PER_GPU_BATCH,
+            // Enough for every worker to come back a few times, so that they end together.
+            _ => 4 * TOKENS_PER_WORKER * rayon::current_num_threads(),
+        }
+    }
+
+    fn tokenize(&self, texts: &[&str]) -> Result<Vec<TokenizedText>> {
+        self.tokenizer.tokenize(texts).map_err(|e| self.failed("the tokenizer failed on a text".to_owned(), e))
+    }
+
+    fn encode(&self, batch: &[TokenizedText]) -> Result<Vec<f32>> {
+        self.forward
+            .encode(batch, self.id.dim, self.id.pooling)
+            .map_err(|e| self.failed(format!("the forward pass failed on {}", self.device), e.into()))
+    }
+}

@@ -1,0 +1,92 @@
+//! From an embedded corpus to its report.
+
+use crate::corpus::{Corpus, Input, RecordTable};
+use crate::embed::EmbeddedCorpus;
+use crate::plan::Budget;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::report::assemble::Assembly;
+use crate::report::collect::CollectedTexts;
+use crate::report::findings::Findings;
+use crate::report::rows::RowRecord;
+use crate::report::shown::Shown;
+use crate::{Error, Result};
+
+/// The settings of an analysis.
+#[derive(Clone, Debug)]
+pub struct ReportParams {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Leaves of the codebook; by default from the number of distinct texts.
+    pub leaves: Option<usize>,
+    /// Regions of the codebook; by default from the number of leaves.
+    pub regions: Option<usize>,
+    /// Texts that outlier scores compare with.
+    pub sample: usize,
+    /// Examples to distribute over the regions.
+    pub budget: Budget,
+    /// Records to list for review.
+    pub outliers: usize,
+}
+
+/// What an analysis found: the report, and what it found of every record.
+#[derive(Debug)]
+pub struct Analysis<'a> {
+    /// The document.
+    pub report: Report,
+    records: &'a RecordTable,
+    found: Findings,
+}
+
+impl Analysis<'_> {
+    /// What was found of every record, in the order read.
+    pub fn rows(&self) -> impl Iterator<Item = RowRecord<'_>> {
+        (0..self.records.len()).map(|row| {
+            let id = self.records.id(row);
+            let Some(text) = self.records.text(row).map(|text| text as usize) else {
+                return RowRecord { id, ..RowRecord::default() };
+            };
+            let kept = self.found.tally.kept[text] as usize;
+            let [x, y] = self.found.map[text];
+            RowRecord {
+                id,
+                leaf: Some(self.found.leaf.nearest[text]),
+                region: Some(self.found.region[text]),
+                similarity: Some(f64::from(self.found.leaf.similarity[text])),
+                score: Some(f64::from(self.found.outlier.score[text])),
+                p_value: Some(f64::from(self.found.outlier.p_value[text])),
+                duplicate_of: (kept != row).then(|| self.records.id(kept)),
+                x: Some(x),
+                y: Some(y),
+            }
+        })
+    }
+}
+
+/// Analyzes an embedded corpus. `corpus` is read once more, for the texts that the report shows.
+///
+/// # Errors
+/// If no record has text, a setting cannot be used, or the corpus cannot be read again.
+pub fn analyze<'a>(
+    corpus: &Corpus,
+    embedded: &'a EmbeddedCorpus,
+    params: &ReportParams,
+    progress: &dyn Progress,
+) -> Result<Analysis<'a>> {
+    let (records, vectors) = (&embedded.records, &embedded.vectors);
+    if vectors.is_empty() {
+        return Err(Error::Corpus {
+            place: corpus.inputs().iter().map(Input::path).collect::<Vec<_>>().join(", "),
+            expected: "at least one record with text".to_owned(),
+            got: format!("{} records without any", records.len()),
+            help: "name the column that holds the text with `--text COLUMN`".to_owned(),
+        });
+    }
+
+    let found = Findings::of(embedded, params, progress)?;
+    let shown = Shown::choose(vectors, &found, params.outliers);
+    let texts = CollectedTexts::read(corpus, records, &shown.wanted(&found), progress)?;
+    let assembly = Assembly { records, found: &found, shown: &shown, texts: &texts };
+    let report = assembly.report(corpus, embedded, params);
+    Ok(Analysis { report, records, found })
+}

@@ -1,0 +1,222 @@
+//! Findings and texts, put into the document.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::cluster::TermCounts;
+use crate::corpus::{Corpus, RecordTable};
+use crate::coverage::{diversity, sparsity};
+use crate::embed::EmbeddedCorpus;
+use crate::plan::REAL_TEXTS_TO_GENERATE_FROM;
+use crate::report::collect::{CollectedTexts, cut};
+use crate::report::document::{
+    DuplicateGroup, Example, Histogram, Histograms, Leaf, Map, MapPoint, Need, Outlier, Region, Report, SCHEMA_VERSION,
+    Settings,
+};
+use crate::report::findings::Findings;
+use crate::report::shown::{NAMING_TEXTS, SHOWN_CHARACTERS, Shown};
+use crate::report::tally::{Shares, mean, median, per_class};
+use crate::report::{ReportParams, summary};
+
+/// Ids listed of a duplicate group.
+const DUPLICATE_IDS: usize = 20;
+/// Sources or labels listed within a region.
+const SHARES_PER_REGION: usize = 5;
+/// Bins of a histogram.
+const BINS: usize = 40;
+
+/// All that the document is made of.
+pub(super) struct Assembly<'a> {
+    pub(super) records: &'a RecordTable,
+    pub(super) found: &'a Findings,
+    pub(super) shown: &'a Shown,
+    pub(super) texts: &'a CollectedTexts,
+}
+
+impl Assembly<'_> {
+    pub(super) fn report(&self, corpus: &Corpus, embedded: &EmbeddedCorpus, params: &ReportParams) -> Report {
+        let found = self.found;
+        let sources = self.shares(&self.records.sources);
+        let labels = self.shares(&self.records.labels);
+        let regions = self.regions(&sources, &labels);
+        let leaf_sizes = found.leaf.counts(found.codebook.n_leaves());
+        Report {
+            schema_version: SCHEMA_VERSION,
+            semcov_version: env!("CARGO_PKG_VERSION").to_owned(),
+            corpus: summary::corpus(corpus, embedded),
+            encoder: summary::encoder(&embedded.encoder),
+            settings: Settings {
+                seed: params.seed,
+                leaves: found.codebook.n_leaves(),
+                regions: found.codebook.n_regions(),
+                sample: found.outlier.sample,
+                budget: found.needed.iter().sum(),
+            },
+            diversity: diversity(&leaf_sizes, &found.moments),
+            sparsity: sparsity(&leaf_sizes),
+            needs_augmentation: needs(&regions),
+            regions,
+            leaves: self.leaves(),
+            outliers: self.shown.outliers.iter().map(|&text| self.outlier(text)).collect(),
+            duplicate_groups: self.duplicate_groups(),
+            sources: sources.all,
+            labels: labels.all,
+            histograms: Histograms {
+                similarity: histogram(&found.leaf.similarity),
+                score: histogram(&found.outlier.score),
+            },
+            map: Map {
+                method: "pca".to_owned(),
+                points: self.shown.map.iter().map(|&text| self.map_point(text)).collect(),
+            },
+            warnings: summary::warnings(embedded, self.shown.map.len()),
+        }
+    }
+
+    fn shares(&self, category: &crate::corpus::Categories) -> Shares {
+        let regions = self.found.codebook.n_regions();
+        Shares::new(category, self.records, &self.found.region, regions, SHARES_PER_REGION)
+    }
+
+    /// The record that stands for a text.
+    fn example(&self, text: u32) -> Example {
+        let row = self.found.tally.kept[text as usize];
+        Example { id: self.records.id(row as usize).to_owned(), text: cut(self.texts.get(row), SHOWN_CHARACTERS) }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut terms = TermCounts::new(self.found.codebook.n_regions());
+        for (region, members) in self.found.members.iter().enumerate() {
+            for &text in members.iter().take(NAMING_TEXTS) {
+                terms.add(region as u32, self.texts.get(self.found.tally.kept[text as usize]));
+            }
+        }
+        terms.names()
+    }
+
+    /// The regions, largest first.
+    fn regions(&self, sources: &Shares, labels: &Shares) -> Vec<Region> {
+        let found = self.found;
+        let names = self.names();
+        let rows = per_class(&found.tally.rows, &found.region, found.codebook.n_regions());
+        let all_rows = rows.iter().sum::<u64>() as f64;
+        let leaves_of = |region: u32| -> Vec<u32> {
+            let leaves = found.codebook.region_of_leaf.iter().enumerate();
+            leaves.filter(|(_, of)| **of == region).map(|(leaf, _)| leaf as u32).collect()
+        };
+        let mut regions: Vec<Region> = found
+            .members
+            .iter()
+            .enumerate()
+            .map(|(id, members)| Region {
+                id: id as u32,
+                name: names[id].clone(),
+                rows: rows[id],
+                share: rows[id] as f64 / all_rows,
+                distinct_texts: members.len() as u64,
+                similarity: mean(members.iter().map(|&text| found.leaf.similarity[text as usize])),
+                median_score: median(members.iter().map(|&text| found.outlier.score[text as usize])),
+                leaves: leaves_of(id as u32),
+                medoid: self.example(self.shown.medoids[id]),
+                examples: self.shown.examples[id].iter().map(|&text| self.example(text)).collect(),
+                sources: sources.by_region[id].clone(),
+                labels: labels.by_region[id].clone(),
+                out_of_place: found.out_of_place[id],
+                needed: found.needed[id],
+            })
+            .collect();
+        regions.sort_by_key(|region| (Reverse(region.rows), region.id));
+        regions
+    }
+
+    fn leaves(&self) -> Vec<Leaf> {
+        let found = self.found;
+        let leaves = found.codebook.n_leaves();
+        let rows = per_class(&found.tally.rows, &found.leaf.nearest, leaves);
+        let members = found.leaf.members(leaves);
+        members
+            .iter()
+            .enumerate()
+            .map(|(id, members)| Leaf {
+                id: id as u32,
+                region: found.codebook.region_of_leaf[id],
+                rows: rows[id],
+                distinct_texts: members.len() as u64,
+                similarity: mean(members.iter().map(|&text| found.leaf.similarity[text as usize])),
+            })
+            .collect()
+    }
+
+    fn outlier(&self, text: u32) -> Outlier {
+        let row = self.found.tally.kept[text as usize] as usize;
+        Outlier {
+            record: self.example(text),
+            region: self.found.region[text as usize],
+            score: f64::from(self.found.outlier.score[text as usize]),
+            p_value: f64::from(self.found.outlier.p_value[text as usize]),
+            source: self.records.sources.get(row).map(str::to_owned),
+            label: self.records.labels.get(row).map(str::to_owned),
+        }
+    }
+
+    fn map_point(&self, text: u32) -> MapPoint {
+        let [x, y] = self.found.map[text as usize];
+        MapPoint {
+            x,
+            y,
+            region: self.found.region[text as usize],
+            score: f64::from(self.found.outlier.score[text as usize]),
+            record: self.example(text),
+        }
+    }
+
+    fn duplicate_groups(&self) -> Vec<DuplicateGroup> {
+        let (records, tally) = (self.records, &self.found.tally);
+        let mut ids: BTreeMap<u32, Vec<&str>> = self.shown.duplicated.iter().map(|&text| (text, Vec::new())).collect();
+        for row in 0..records.len() {
+            let Some(text) = records.text(row) else { continue };
+            if let Some(ids) = ids.get_mut(&text).filter(|_| tally.kept[text as usize] as usize != row) {
+                ids.push(records.id(row));
+            }
+        }
+        let group = |&text: &u32| {
+            let mut others = ids.remove(&text).unwrap_or_default();
+            others.sort_unstable();
+            DuplicateGroup {
+                kept: self.example(text),
+                rows: tally.rows[text as usize],
+                duplicates: others.into_iter().take(DUPLICATE_IDS).map(str::to_owned).collect(),
+            }
+        };
+        self.shown.duplicated.iter().map(group).collect()
+    }
+}
+
+/// The regions that get examples, most first.
+fn needs(regions: &[Region]) -> Vec<Need> {
+    let mut needs: Vec<Need> = regions
+        .iter()
+        .filter(|region| region.needed > 0)
+        .map(|region| Need {
+            region: region.id,
+            name: region.name.clone(),
+            distinct_texts: region.distinct_texts,
+            needed: region.needed,
+            collect_real_data_first: region.distinct_texts < REAL_TEXTS_TO_GENERATE_FROM,
+        })
+        .collect();
+    needs.sort_by_key(|need| (Reverse(need.needed), need.region));
+    needs
+}
+
+fn histogram(values: &[f32]) -> Histogram {
+    let (start, end) = values
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(f64::from(x)), high.max(f64::from(x))));
+    let width = ((end - start) / BINS as f64).max(1e-6);
+    let mut counts = vec![0; BINS];
+    for &value in values {
+        counts[(((f64::from(value) - start) / width) as usize).min(BINS - 1)] += 1;
+    }
+    Histogram { start, width, counts }
+}

@@ -1,0 +1,64 @@
+//! The second pass over the corpus: the texts of the few records that the report shows or names regions from.
+
+use std::collections::BTreeMap;
+
+use crate::corpus::{Corpus, RecordTable};
+use crate::progress::{Progress, Stage};
+use crate::{Error, Result};
+
+/// Texts of records, by row.
+#[derive(Debug)]
+pub(super) struct CollectedTexts(BTreeMap<u32, String>);
+
+impl CollectedTexts {
+    /// Reads the corpus again for the rows of `wanted` (row to the most characters to keep of its text).
+    ///
+    /// # Errors
+    /// If a file cannot be read any more, or has changed since the first pass.
+    pub(super) fn read(
+        corpus: &Corpus,
+        records: &RecordTable,
+        wanted: &BTreeMap<u32, usize>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        progress.start(Stage::Collect, Some(records.len() as u64));
+        let mut texts = BTreeMap::new();
+        let mut rows = 0;
+        for row in corpus.records() {
+            let Ok(record) = row?.record else { continue };
+            // A record whose vector could not be used is in the corpus and not in the table.
+            if rows >= records.len() || record.id != records.id(rows) {
+                continue;
+            }
+            if let Some(&characters) = wanted.get(&(rows as u32)) {
+                texts.insert(rows as u32, cut(&record.text, characters));
+            }
+            rows += 1;
+            progress.advance(1, 0);
+        }
+        progress.finish();
+        if rows == records.len() { Ok(Self(texts)) } else { Err(changed(records.id(rows))) }
+    }
+
+    /// The text of a row that was wanted; empty for one that was not.
+    pub(super) fn get(&self, row: u32) -> &str {
+        self.0.get(&row).map_or("", String::as_str)
+    }
+}
+
+fn changed(id: &str) -> Error {
+    Error::Corpus {
+        place: format!("record {id}"),
+        expected: "the record that was there a moment ago".to_owned(),
+        got: "another one".to_owned(),
+        help: "the corpus changed while it was read; run again once nothing writes to it".to_owned(),
+    }
+}
+
+/// The first `characters` characters of a text, with an ellipsis where it goes on.
+pub(super) fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,68 @@
+//! What the stages find in an embedded corpus, before anything is put in words.
+
+use crate::Result;
+use crate::cluster::{Assignment, Codebook, CodebookParams};
+use crate::embed::EmbeddedCorpus;
+use crate::ood::{CentroidParams, OutlierParams, OutlierScores, score_within};
+use crate::plan::PlanParams;
+use crate::progress::Progress;
+use crate::report::ReportParams;
+use crate::report::tally::{TextTally, median, members};
+use crate::vectors::moments::Moments;
+use crate::vectors::pca::Pca;
+
+/// Median p-value up to which a region is out of place.
+const OUT_OF_PLACE: f64 = 0.05;
+
+/// The stages' results. What is indexed by a text stands in the order of the embedding matrix.
+#[derive(Debug)]
+pub(super) struct Findings {
+    pub(super) codebook: Codebook,
+    /// Each text's leaf.
+    pub(super) leaf: Assignment,
+    /// Each text's region.
+    pub(super) region: Vec<u32>,
+    /// Each region's texts, ascending.
+    pub(super) members: Vec<Vec<u32>>,
+    /// Each text's distance from the rest of the corpus.
+    pub(super) outlier: OutlierScores,
+    pub(super) moments: Moments,
+    /// Each text's place on the map.
+    pub(super) map: Vec<[f32; 2]>,
+    /// Each text's records.
+    pub(super) tally: TextTally,
+    /// For each region, whether its texts are mostly outliers.
+    pub(super) out_of_place: Vec<bool>,
+    /// For each region, the examples to add.
+    pub(super) needed: Vec<u64>,
+}
+
+impl Findings {
+    /// Runs the stages: cluster, score, measure, plan.
+    pub(super) fn of(embedded: &EmbeddedCorpus, params: &ReportParams, progress: &dyn Progress) -> Result<Self> {
+        let vectors = &embedded.vectors;
+        let plan = PlanParams { budget: params.budget, ..PlanParams::default() }.check()?;
+
+        let codebook_params = CodebookParams { leaves: params.leaves, regions: params.regions, seed: params.seed };
+        let (codebook, leaf) = Codebook::fit(vectors, &codebook_params, progress)?;
+        let outlier_params = OutlierParams {
+            sample: params.sample,
+            centroids: CentroidParams { seed: params.seed, ..CentroidParams::default() },
+            ..OutlierParams::default()
+        };
+        let outlier = score_within(vectors, &outlier_params, progress)?;
+        let moments = Moments::of(vectors);
+        let map = Pca::fit(&moments).coordinates(vectors);
+        let tally = TextTally::new(&embedded.records, vectors.len());
+
+        let region: Vec<u32> = leaf.nearest.iter().map(|&leaf| codebook.region_of_leaf[leaf as usize]).collect();
+        let members = members(&region, codebook.n_regions());
+        let p_value = |&text: &u32| outlier.p_value[text as usize];
+        let out_of_place: Vec<bool> =
+            members.iter().map(|members| median(members.iter().map(p_value)) <= OUT_OF_PLACE).collect();
+        let sizes: Vec<u64> = members.iter().map(|members| members.len() as u64).collect();
+        let target: Vec<f64> = out_of_place.iter().map(|&out| if out { 0.0 } else { 1.0 }).collect();
+        let needed = plan.allocate(&sizes, &target).needed;
+        Ok(Self { codebook, leaf, region, members, outlier, moments, map, tally, out_of_place, needed })
+    }
+}

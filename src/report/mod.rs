@@ -1,0 +1,17 @@
+//! Everything a run found, as one versioned document; renderers only format it.
+
+mod analyze;
+mod assemble;
+mod collect;
+mod document;
+mod findings;
+#[cfg(test)]
+mod fixture;
+pub mod render;
+pub mod rows;
+mod shown;
+mod summary;
+mod tally;
+
+pub use analyze::{Analysis, ReportParams, analyze};
+pub use document::*;

@@ -1,0 +1,17 @@
+//! The document as a terminal summary, JSON, Markdown, or a self-contained HTML page.
+//!
+//! Renderers only format: every number they show stands in the [`Report`](super::Report), or is a sum or a share of
+//! numbers there. Names, ids and texts of the corpus are untrusted in all of them.
+
+mod html;
+mod json;
+mod markdown;
+mod number;
+mod terminal;
+mod text;
+mod words;
+
+pub use html::html;
+pub use json::{JsonStyle, json, schema};
+pub use markdown::markdown;
+pub use terminal::{TerminalStyle, terminal};

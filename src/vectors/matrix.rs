@@ -1,0 +1,117 @@
+//! n x d unit vectors.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use super::store::{Location, Segment};
+
+/// n x d unit vectors, one per distinct text, in the order of the texts' content hashes.
+///
+/// Components are kept in half precision, as the vector store has them, so that a first run and a cached run compute
+/// on the same bits. They are widened to f32 and normalized again as they are read, tile by tile: rounding to f16
+/// moves a vector by a cosine of about 1 - 1e-7.
+///
+/// The rows of a corpus stay in the store's memory-mapped files: in memory there are 8 bytes a row, and what the
+/// system keeps of the files while memory is free.
+#[derive(Debug)]
+pub struct EmbeddingMatrix {
+    dim: usize,
+    rows: Rows,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Owned(Vec<f16>),
+    Stored(StoredRows),
+}
+
+/// Rows that are read where the vector store has them.
+#[derive(Debug)]
+pub(super) struct StoredRows {
+    pub segments: Vec<Segment>,
+    pub locations: Vec<Location>,
+    /// The folder of a store that nobody else will use. It goes last: some systems do not remove mapped files.
+    pub _temporary: Option<tempfile::TempDir>,
+}
+
+impl EmbeddingMatrix {
+    /// A matrix of `vectors.len() / dim` rows; each is normalized, then rounded to f16. A zero row stays zero.
+    ///
+    /// # Panics
+    /// If `vectors.len()` is no multiple of `dim`.
+    #[must_use]
+    pub fn from_f32(dim: usize, vectors: &[f32]) -> Self {
+        assert!(dim > 0 && vectors.len().is_multiple_of(dim), "whole rows of {dim} components");
+        let mut rows = Vec::with_capacity(vectors.len());
+        for row in vectors.chunks_exact(dim) {
+            let mut row = row.to_vec();
+            normalize(&mut row);
+            rows.extend(row.into_iter().map(f16::from_f32));
+        }
+        Self { dim, rows: Rows::Owned(rows) }
+    }
+
+    pub(super) fn stored(dim: usize, rows: StoredRows) -> Self {
+        Self { dim, rows: Rows::Stored(rows) }
+    }
+
+    /// Number of vectors.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.rows {
+            Rows::Owned(components) => components.len() / self.dim,
+            Rows::Stored(rows) => rows.locations.len(),
+        }
+    }
+
+    /// Whether there is no vector.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Components per vector.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Row `i` as stored.
+    #[must_use]
+    pub fn row(&self, i: usize) -> &[f16] {
+        match &self.rows {
+            Rows::Owned(components) => &components[i * self.dim..][..self.dim],
+            Rows::Stored(rows) => {
+                let Location { segment, row } = rows.locations[i];
+                rows.segments[segment as usize].vector(row as usize)
+            }
+        }
+    }
+
+    /// Writes row `i` as a unit vector in f32 to `out`, of length `dim`.
+    pub fn read_row(&self, i: usize, out: &mut [f32]) {
+        self.row(i).convert_to_f32_slice(out);
+        normalize(out);
+    }
+
+    /// Writes the rows named by `indices` as unit vectors in f32, one after the other, to `out` (cleared first).
+    pub fn gather(&self, indices: impl IntoIterator<Item = usize>, out: &mut Vec<f32>) {
+        out.clear();
+        for i in indices {
+            let start = out.len();
+            out.resize(start + self.dim, 0.0);
+            self.read_row(i, &mut out[start..]);
+        }
+    }
+}
+
+/// Scales a vector to unit length; a zero vector stays zero. Sums in f64, in order: the same bits on every machine.
+pub(crate) fn normalize(vector: &mut [f32]) {
+    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    if square > 0.0 {
+        let scale = 1.0 / square.sqrt();
+        for x in vector {
+            *x = (f64::from(*x) * scale) as f32;
+        }
+    }
+}

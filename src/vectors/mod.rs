@@ -1,0 +1,18 @@
+//! Vectors of a corpus: in memory, on disk, and searched.
+
+pub mod knn;
+mod matrix;
+pub mod moments;
+mod npy;
+mod parquet;
+pub mod pca;
+mod rows;
+pub mod store;
+pub(crate) mod tile;
+
+pub use matrix::EmbeddingMatrix;
+pub(crate) use matrix::normalize;
+pub use npy::{NpyReader, NpyWriter};
+pub use parquet::ParquetVectorWriter;
+pub use rows::Rows;
+pub use store::VectorStore;

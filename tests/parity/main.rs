@@ -1,0 +1,6 @@
+//! Vectors against those of the Python originals, every row compared.
+#![expect(clippy::print_stdout, reason = "the figures of an evaluation are for its reader")]
+
+#[cfg(feature = "embedded-model")]
+mod all_minilm_l6_v2;
+mod families;
