@@ -16,6 +16,7 @@ pub mod ood;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod stats;
 pub mod vectors;
 
 pub use error::{Error, Result};

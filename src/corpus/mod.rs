@@ -12,6 +12,7 @@ mod table;
 mod template;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 pub use dedup::{ContentHash, normalize};
 pub use options::{CorpusOptions, Format};
@@ -19,3 +20,4 @@ pub use record::{BadRow, Record};
 pub use stream::{Corpus, Input, Records, Row};
 pub use table::{Categories, RecordTable};
 pub use template::TextTemplate;
+pub use texts::{CollectedTexts, cut};

@@ -1,12 +1,11 @@
 //! From an embedded corpus to its report.
 
-use crate::corpus::{Corpus, Input, RecordTable};
+use crate::corpus::{CollectedTexts, Corpus, Input, RecordTable};
 use crate::embed::EmbeddedCorpus;
 use crate::plan::Budget;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::report::assemble::Assembly;
-use crate::report::collect::CollectedTexts;
 use crate::report::findings::Findings;
 use crate::report::rows::RowRecord;
 use crate::report::shown::Shown;

@@ -4,11 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::cluster::TermCounts;
-use crate::corpus::{Corpus, RecordTable};
+use crate::corpus::{CollectedTexts, Corpus, RecordTable, cut};
 use crate::coverage::{diversity, sparsity};
 use crate::embed::EmbeddedCorpus;
 use crate::plan::REAL_TEXTS_TO_GENERATE_FROM;
-use crate::report::collect::{CollectedTexts, cut};
 use crate::report::document::{
     DuplicateGroup, Example, Histogram, Histograms, Leaf, Map, MapPoint, Need, Outlier, Region, Report, SCHEMA_VERSION,
     Settings,

@@ -2,7 +2,6 @@
 
 mod analyze;
 mod assemble;
-mod collect;
 mod document;
 mod findings;
 #[cfg(test)]

@@ -4,16 +4,26 @@ use std::ops::Range;
 
 use super::EmbeddingMatrix;
 
-/// Every `step`-th row of a matrix, from `first`.
+/// Some rows of a matrix, all of them or [some](Self::of): every `step`-th, from `first`.
 ///
 /// Rows stand in the order of content hashes, which has nothing to do with their meaning. So a [prefix](Self::prefix)
 /// is a random sample that does not depend on the order of files, and so is a [fold](Self::fold).
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     matrix: &'a EmbeddingMatrix,
+    /// The rows to choose from; all of the matrix where it is `None`.
+    chosen: Option<&'a [u32]>,
     first: usize,
     step: usize,
     len: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows at these indices, in this order.
+    #[must_use]
+    pub fn of(matrix: &'a EmbeddingMatrix, indices: &'a [u32]) -> Self {
+        Self { matrix, chosen: Some(indices), first: 0, step: 1, len: indices.len() }
+    }
 }
 
 impl Rows<'_> {
@@ -66,7 +76,8 @@ impl Rows<'_> {
     /// The index in the matrix of the `i`-th row of the view.
     #[must_use]
     pub fn index(&self, i: usize) -> usize {
-        self.first + i * self.step
+        let place = self.first + i * self.step;
+        self.chosen.map_or(place, |chosen| chosen[place] as usize)
     }
 
     /// Whether both view the same matrix, so that equal [indices](Self::index) mean the same row.
@@ -88,7 +99,7 @@ impl Rows<'_> {
 
 impl<'a> From<&'a EmbeddingMatrix> for Rows<'a> {
     fn from(matrix: &'a EmbeddingMatrix) -> Self {
-        Self { matrix, first: 0, step: 1, len: matrix.len() }
+        Self { matrix, chosen: None, first: 0, step: 1, len: matrix.len() }
     }
 }
 
@@ -121,5 +132,7 @@ mod tests {
         assert_eq!(indices(rows.prefix(3)), [1, 3, 5]);
         assert_eq!(indices(rows.skip(3)), [7]);
         assert_eq!(indices(rows.skip(9)), [0; 0]);
+        let chosen = Rows::of(&matrix, &[8, 0, 4, 5]);
+        assert_eq!((indices(chosen), indices(chosen.fold(1, 2))), (vec![8, 0, 4, 5], vec![0, 5]));
     }
 }

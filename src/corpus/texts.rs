@@ -1,21 +1,21 @@
-//! The second pass over the corpus: the texts of the few records that the report shows or names regions from.
+//! The second pass over a corpus: the texts of the few records that are shown, or that clusters are named from.
 
 use std::collections::BTreeMap;
 
-use crate::corpus::{Corpus, RecordTable};
+use super::{Corpus, RecordTable};
 use crate::progress::{Progress, Stage};
 use crate::{Error, Result};
 
-/// Texts of records, by row.
-#[derive(Debug)]
-pub(super) struct CollectedTexts(BTreeMap<u32, String>);
+/// Texts of some records, by row.
+#[derive(Debug, Default)]
+pub struct CollectedTexts(BTreeMap<u32, String>);
 
 impl CollectedTexts {
     /// Reads the corpus again for the rows of `wanted` (row to the most characters to keep of its text).
     ///
     /// # Errors
     /// If a file cannot be read any more, or has changed since the first pass.
-    pub(super) fn read(
+    pub fn read(
         corpus: &Corpus,
         records: &RecordTable,
         wanted: &BTreeMap<u32, usize>,
@@ -41,7 +41,8 @@ impl CollectedTexts {
     }
 
     /// The text of a row that was wanted; empty for one that was not.
-    pub(super) fn get(&self, row: u32) -> &str {
+    #[must_use]
+    pub fn get(&self, row: u32) -> &str {
         self.0.get(&row).map_or("", String::as_str)
     }
 }
@@ -56,7 +57,8 @@ fn changed(id: &str) -> Error {
 }
 
 /// The first `characters` characters of a text, with an ellipsis where it goes on.
-pub(super) fn cut(text: &str, characters: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, characters: usize) -> String {
     match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -1,0 +1,9 @@
+//! The tests, corrections and intervals that judge counts.
+
+mod corrections;
+mod interval;
+mod rates;
+
+pub use corrections::{benjamini_hochberg, holm};
+pub use interval::{Interval, jeffreys};
+pub use rates::Rates;
