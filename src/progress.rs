@@ -9,6 +9,8 @@ pub enum Stage {
     Cluster,
     /// Scoring every text against the rest of the corpus.
     Score,
+    /// Comparing the corpus with its reference: every text is visited twice.
+    Compare,
     /// Reading the corpus once more for the texts that the report shows.
     Collect,
 }

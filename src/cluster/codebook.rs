@@ -7,7 +7,7 @@
 use super::assign::{Assignment, assign, assign_with};
 use super::kmeans::KMeansParams;
 use crate::progress::{Progress, Silent, Stage};
-use crate::vectors::{EmbeddingMatrix, normalize};
+use crate::vectors::{EmbeddingMatrix, Rows, normalize};
 use crate::{Error, Result};
 
 /// Settings of a codebook, as typed.
@@ -54,26 +54,27 @@ impl Codebook {
     /// Fits a codebook and assigns every row to its leaf.
     ///
     /// There may come out fewer leaves and regions than asked for: never more than different rows, none without rows.
-    /// A matrix without rows makes a codebook without leaves.
+    /// No rows make a codebook without leaves.
     ///
     /// # Errors
     /// [`Error::Setting`] where a setting is out of its range.
-    pub fn fit(
-        matrix: &EmbeddingMatrix,
+    pub fn fit<'a>(
+        rows: impl Into<Rows<'a>>,
         params: &CodebookParams,
         progress: &dyn Progress,
     ) -> Result<(Self, Assignment)> {
+        let rows = rows.into();
         for (setting, value) in [("leaves", params.leaves), ("regions", params.regions)] {
             if value == Some(0) {
                 return Err(Error::Setting { setting, expected: "at least 1".to_owned(), got: "0".to_owned() });
             }
         }
-        let (n, dim) = (matrix.len(), matrix.dim());
+        let (n, dim) = (rows.len(), rows.dim());
         let k = params.leaves.unwrap_or_else(|| default_leaves(n));
         let k_means = KMeansParams { seed: params.seed, ..KMeansParams::new(k) }.check()?;
         progress.start(Stage::Cluster, Some(k_means.row_visits(n) + n as u64));
-        let centroids = k_means.fit(matrix, None, progress).centroids;
-        let assignment = assign_with(matrix.into(), &centroids, progress);
+        let centroids = k_means.fit(rows, None, progress).centroids;
+        let assignment = assign_with(rows, &centroids, progress);
         progress.finish();
 
         let leaves = Leaves::with_rows(dim, &centroids, &assignment);

@@ -7,6 +7,7 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::report::assemble::Assembly;
 use crate::report::findings::Findings;
+use crate::report::reference::Reference;
 use crate::report::rows::RowRecord;
 use crate::report::shown::Shown;
 use crate::{Error, Result};
@@ -34,26 +35,59 @@ pub struct Analysis<'a> {
     /// The document.
     pub report: Report,
     records: &'a RecordTable,
+    reference: Option<&'a Reference>,
     found: Findings,
 }
 
+/// What the rows of the corpus, and those of the reference, have in the column `corpus`.
+const CORPUS: &str = "corpus";
+const REFERENCE: &str = "reference";
+
 impl Analysis<'_> {
-    /// What was found of every record, in the order read.
+    /// What was found of every record, in the order read, and behind them of every record of the reference.
     pub fn rows(&self) -> impl Iterator<Item = RowRecord<'_>> {
+        self.corpus_rows().chain(self.reference_rows())
+    }
+
+    fn reference_rows(&self) -> impl Iterator<Item = RowRecord<'_>> {
+        let compared = self.reference.zip(self.found.beside.as_ref());
+        compared.into_iter().flat_map(move |(reference, (beside, leaf))| {
+            reference.rows().map(move |(id, text, kept)| {
+                let Some(text) = text else {
+                    return RowRecord { corpus: REFERENCE, id, ..RowRecord::default() };
+                };
+                let at = text as usize;
+                RowRecord {
+                    corpus: REFERENCE,
+                    id,
+                    leaf: Some(leaf.nearest[at]),
+                    region: Some(self.found.codebook.region_of_leaf[leaf.nearest[at] as usize]),
+                    similarity: Some(f64::from(leaf.similarity[at])),
+                    covered: beside.is_covered(text),
+                    duplicate_of: kept,
+                    ..RowRecord::default()
+                }
+            })
+        })
+    }
+
+    fn corpus_rows(&self) -> impl Iterator<Item = RowRecord<'_>> {
         (0..self.records.len()).map(|row| {
             let id = self.records.id(row);
             let Some(text) = self.records.text(row).map(|text| text as usize) else {
-                return RowRecord { id, ..RowRecord::default() };
+                return RowRecord { corpus: CORPUS, id, ..RowRecord::default() };
             };
             let kept = self.found.tally.kept[text] as usize;
             let [x, y] = self.found.map[text];
             RowRecord {
+                corpus: CORPUS,
                 id,
                 leaf: Some(self.found.leaf.nearest[text]),
                 region: Some(self.found.region[text]),
                 similarity: Some(f64::from(self.found.leaf.similarity[text])),
                 score: Some(f64::from(self.found.outlier.score[text])),
                 p_value: Some(f64::from(self.found.outlier.p_value[text])),
+                covered: None,
                 duplicate_of: (kept != row).then(|| self.records.id(kept)),
                 x: Some(x),
                 y: Some(y),
@@ -62,13 +96,16 @@ impl Analysis<'_> {
     }
 }
 
-/// Analyzes an embedded corpus. `corpus` is read once more, for the texts that the report shows.
+/// Analyzes an embedded corpus, beside a reference where there is one. `corpus` is read once more, for the texts that
+/// the report shows.
 ///
 /// # Errors
-/// If no record has text, a setting cannot be used, or the corpus cannot be read again.
+/// If no record has text, a setting cannot be used, the vectors of corpus and reference are not of one kind, or the
+/// corpus cannot be read again.
 pub fn analyze<'a>(
     corpus: &Corpus,
     embedded: &'a EmbeddedCorpus,
+    reference: Option<&'a Reference>,
     params: &ReportParams,
     progress: &dyn Progress,
 ) -> Result<Analysis<'a>> {
@@ -82,10 +119,18 @@ pub fn analyze<'a>(
         });
     }
 
-    let found = Findings::of(embedded, params, progress)?;
-    let shown = Shown::choose(vectors, &found, params.outliers);
+    if let Some(reference) = reference {
+        reference.check(&embedded.encoder)?;
+    }
+    let found = Findings::of(embedded, reference, params, progress)?;
+    let shown = Shown::choose(vectors, reference, &found, params.outliers);
     let texts = CollectedTexts::read(corpus, records, &shown.wanted(&found), progress)?;
-    let assembly = Assembly { records, found: &found, shown: &shown, texts: &texts };
+    let reference_texts = match (reference, &shown.beside) {
+        (Some(reference), Some(shown)) => Some(reference.texts(&shown.wanted(), progress)?),
+        _ => None,
+    };
+    let assembly =
+        Assembly { records, found: &found, shown: &shown, texts: &texts, reference: reference_texts.as_ref() };
     let report = assembly.report(corpus, embedded, params);
-    Ok(Analysis { report, records, found })
+    Ok(Analysis { report, records, reference, found })
 }

@@ -13,7 +13,9 @@ use crate::report::document::{
     Settings,
 };
 use crate::report::findings::Findings;
-use crate::report::shown::{NAMING_TEXTS, SHOWN_CHARACTERS, Shown};
+use crate::report::compared::{Compared, Comparison};
+use crate::report::reference::ReferenceTexts;
+use crate::report::shown::{LEAF_NAMING_TEXTS, NAMING_TEXTS, SHOWN_CHARACTERS, Shown};
 use crate::report::tally::{Shares, mean, median, per_class};
 use crate::report::{ReportParams, summary};
 
@@ -30,6 +32,13 @@ pub(super) struct Assembly<'a> {
     pub(super) found: &'a Findings,
     pub(super) shown: &'a Shown,
     pub(super) texts: &'a CollectedTexts,
+    pub(super) reference: Option<&'a ReferenceTexts<'a>>,
+}
+
+/// What leaves and regions are called.
+struct Names {
+    leaves: Vec<String>,
+    regions: Vec<String>,
 }
 
 impl Assembly<'_> {
@@ -37,8 +46,13 @@ impl Assembly<'_> {
         let found = self.found;
         let sources = self.shares(&self.records.sources);
         let labels = self.shares(&self.records.labels);
-        let regions = self.regions(&sources, &labels);
-        let leaf_sizes = found.leaf.counts(found.codebook.n_leaves());
+        let names = self.names();
+        let compared = self.compared(&names.leaves);
+        let reference_shares = self.reference_shares();
+        let regions = self.regions(&names.regions, &sources, &labels, reference_shares.as_deref());
+        let leaves = self.leaves(&names.leaves, reference_shares.as_deref());
+        let leaf_sizes: Vec<u64> = leaves.iter().map(|leaf| leaf.distinct_texts).collect();
+        let leaf_similarity: Vec<f64> = leaves.iter().map(|leaf| leaf.similarity).collect();
         Report {
             schema_version: SCHEMA_VERSION,
             semcov_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -52,10 +66,17 @@ impl Assembly<'_> {
                 budget: found.needed.iter().sum(),
             },
             diversity: diversity(&leaf_sizes, &found.moments),
-            sparsity: sparsity(&leaf_sizes),
+            sparsity: sparsity(&leaf_sizes, &leaf_similarity, &found.near_duplicates, &found.saturation),
+            reference: compared.reference,
+            coverage: compared.coverage,
+            gaps: compared.gaps,
+            holes: compared.holes,
+            surplus: compared.surplus,
+            novelty: compared.novelty,
+            source_coverage: compared.source_coverage,
             needs_augmentation: needs(&regions),
             regions,
-            leaves: self.leaves(),
+            leaves,
             outliers: self.shown.outliers.iter().map(|&text| self.outlier(text)).collect(),
             duplicate_groups: self.duplicate_groups(),
             sources: sources.all,
@@ -77,26 +98,65 @@ impl Assembly<'_> {
         Shares::new(category, self.records, &self.found.region, regions, SHARES_PER_REGION)
     }
 
+    /// The comparison with the reference, if there is one.
+    fn compared(&self, leaf_names: &[String]) -> Compared {
+        match (&self.found.beside, &self.shown.beside, self.reference) {
+            (Some((beside, _)), Some(shown), Some(texts)) => {
+                Comparison { assembly: self, beside, shown, texts, leaf_names }.compared()
+            }
+            _ => Compared::default(),
+        }
+    }
+
+    /// Share of the reference in every leaf.
+    fn reference_shares(&self) -> Option<Vec<f64>> {
+        let (_, leaf) = self.found.beside.as_ref()?;
+        let counts = leaf.counts(self.found.codebook.n_leaves());
+        let all = counts.iter().sum::<u64>().max(1) as f64;
+        Some(counts.into_iter().map(|count| count as f64 / all).collect())
+    }
+
+    /// A text of the corpus that was asked for.
+    pub(super) fn text(&self, text: u32) -> &str {
+        self.texts.get(self.found.tally.kept[text as usize])
+    }
+
     /// The record that stands for a text.
-    fn example(&self, text: u32) -> Example {
+    pub(super) fn example(&self, text: u32) -> Example {
         let row = self.found.tally.kept[text as usize];
         Example { id: self.records.id(row as usize).to_owned(), text: cut(self.texts.get(row), SHOWN_CHARACTERS) }
     }
 
-    fn names(&self) -> Vec<String> {
-        let mut terms = TermCounts::new(self.found.codebook.n_regions());
-        for (region, members) in self.found.members.iter().enumerate() {
-            for &text in members.iter().take(NAMING_TEXTS) {
-                terms.add(region as u32, self.texts.get(self.found.tally.kept[text as usize]));
+    fn names(&self) -> Names {
+        let found = self.found;
+        let (mut leaves, mut regions) =
+            (TermCounts::new(found.codebook.n_leaves()), TermCounts::new(found.codebook.n_regions()));
+        for (region, members) in found.members.iter().enumerate() {
+            members.iter().take(NAMING_TEXTS).for_each(|&text| regions.add(region as u32, self.text(text)));
+        }
+        for (leaf, members) in found.leaf.members(found.codebook.n_leaves()).iter().enumerate() {
+            members.iter().take(LEAF_NAMING_TEXTS).for_each(|&text| leaves.add(leaf as u32, self.text(text)));
+        }
+        if let (Some(shown), Some(reference)) = (&self.shown.beside, self.reference) {
+            for (leaf, texts) in shown.naming.iter().enumerate() {
+                for &text in texts {
+                    leaves.add(leaf as u32, reference.get(text));
+                    regions.add(found.codebook.region_of_leaf[leaf], reference.get(text));
+                }
             }
         }
-        terms.names()
+        Names { leaves: leaves.names(), regions: regions.names() }
     }
 
-    /// The regions, largest first.
-    fn regions(&self, sources: &Shares, labels: &Shares) -> Vec<Region> {
+    /// The regions that hold texts, largest first.
+    fn regions(
+        &self,
+        names: &[String],
+        sources: &Shares,
+        labels: &Shares,
+        reference_shares: Option<&[f64]>,
+    ) -> Vec<Region> {
         let found = self.found;
-        let names = self.names();
         let rows = per_class(&found.tally.rows, &found.region, found.codebook.n_regions());
         let all_rows = rows.iter().sum::<u64>() as f64;
         let leaves_of = |region: u32| -> Vec<u32> {
@@ -107,11 +167,14 @@ impl Assembly<'_> {
             .members
             .iter()
             .enumerate()
+            .filter(|(_, members)| !members.is_empty())
             .map(|(id, members)| Region {
                 id: id as u32,
                 name: names[id].clone(),
                 rows: rows[id],
                 share: rows[id] as f64 / all_rows,
+                reference_share: reference_shares
+                    .map(|shares| leaves_of(id as u32).iter().map(|&leaf| shares[leaf as usize]).sum()),
                 distinct_texts: members.len() as u64,
                 similarity: mean(members.iter().map(|&text| found.leaf.similarity[text as usize])),
                 median_score: median(members.iter().map(|&text| found.outlier.score[text as usize])),
@@ -128,7 +191,7 @@ impl Assembly<'_> {
         regions
     }
 
-    fn leaves(&self) -> Vec<Leaf> {
+    fn leaves(&self, names: &[String], reference_shares: Option<&[f64]>) -> Vec<Leaf> {
         let found = self.found;
         let leaves = found.codebook.n_leaves();
         let rows = per_class(&found.tally.rows, &found.leaf.nearest, leaves);
@@ -139,7 +202,9 @@ impl Assembly<'_> {
             .map(|(id, members)| Leaf {
                 id: id as u32,
                 region: found.codebook.region_of_leaf[id],
+                name: names[id].clone(),
                 rows: rows[id],
+                reference_share: reference_shares.map(|shares| shares[id]),
                 distinct_texts: members.len() as u64,
                 similarity: mean(members.iter().map(|&text| found.leaf.similarity[text as usize])),
             })

@@ -6,6 +6,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::comparison::{Coverage, Gap, Hole, Novelty, ReferenceSummary, SourceCoverage};
+
 /// The version of this schema; raised when a field is removed or changes its meaning.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -26,7 +28,28 @@ pub struct Report {
     pub diversity: Diversity,
     /// How completely the corpus shows its own distribution, without a reference.
     pub sparsity: Sparsity,
-    /// The codebook's regions, largest first.
+    /// What the corpus was compared with.
+    #[serde(default)]
+    pub reference: Option<ReferenceSummary>,
+    /// How much of the reference the corpus covers; `None` without a reference, or of one with fewer than two texts.
+    #[serde(default)]
+    pub coverage: Option<Coverage>,
+    /// Every leaf that the reference has, most significant first; empty without a reference.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
+    /// Holes inside leaves that are no gaps, most significant first; empty without a reference.
+    #[serde(default)]
+    pub holes: Vec<Hole>,
+    /// Leaves of which the corpus has significantly more than the reference, most significant first.
+    #[serde(default)]
+    pub surplus: Vec<Gap>,
+    /// What the corpus has that the reference has not; `None` without a reference, or of one too small to tell.
+    #[serde(default)]
+    pub novelty: Option<Novelty>,
+    /// How much of the reference each source covers; empty without a reference, or if the corpus names no sources.
+    #[serde(default)]
+    pub source_coverage: Vec<SourceCoverage>,
+    /// The codebook's regions that hold texts, largest first.
     pub regions: Vec<Region>,
     /// The codebook's leaves, in the order of their ids.
     pub leaves: Vec<Leaf>,
@@ -143,6 +166,27 @@ pub struct Sparsity {
     pub small_leaves: u64,
     /// Share of distinct texts in those leaves, 0 to 1.
     pub small_leaves_share: f64,
+    /// Leaves whose texts lie unusually far from the centroid: mean similarity below the first quartile of all leaves by
+    /// more than one and a half interquartile ranges (Tukey 1977).
+    #[serde(default)]
+    pub wide_leaves: u64,
+    /// Good's sample coverage: the chance that another text of this kind is a near duplicate (cosine at least .85) of one
+    /// that is there, 0 to 1.
+    #[serde(default)]
+    pub sample_coverage: f64,
+    /// Near-duplicate groups among the texts looked at.
+    #[serde(default)]
+    pub groups: u64,
+    /// Chao1: at least so many groups texts of this kind have.
+    #[serde(default)]
+    pub chao1: f64,
+    /// Texts looked at for the three: all, or those of smallest content hash.
+    #[serde(default)]
+    pub grouped_texts: u64,
+    /// Saturation: share of the texts that have another text of the same topic (cosine at least .7) among the first
+    /// 10 %, 20 %, ... 100 % of the texts in random order. Where it is flat, more of the same adds nothing.
+    #[serde(default)]
+    pub saturation: Vec<f64>,
 }
 
 /// A region: a group of neighbouring leaves, made for people to read.
@@ -156,6 +200,9 @@ pub struct Region {
     pub rows: u64,
     /// Share of all records with text, 0 to 1.
     pub share: f64,
+    /// Share of the reference's texts in it, 0 to 1.
+    #[serde(default)]
+    pub reference_share: Option<f64>,
     /// Distinct texts in it.
     pub distinct_texts: u64,
     /// Mean cosine similarity of its distinct texts to their leaf's centroid, -1 to 1.
@@ -186,11 +233,17 @@ pub struct Leaf {
     pub id: u32,
     /// The region it belongs to.
     pub region: u32,
+    /// Words that set the leaf apart from the others.
+    #[serde(default)]
+    pub name: String,
     /// Records in it.
     pub rows: u64,
     /// Distinct texts in it.
     pub distinct_texts: u64,
-    /// Mean cosine similarity of its distinct texts to its centroid, -1 to 1.
+    /// Share of the reference's texts in it, 0 to 1.
+    #[serde(default)]
+    pub reference_share: Option<f64>,
+    /// Mean cosine similarity of its distinct texts to its centroid, -1 to 1; 0 of a leaf without texts.
     pub similarity: f64,
 }
 

@@ -2,10 +2,13 @@
 
 use crate::Result;
 use crate::cluster::{Assignment, Codebook, CodebookParams};
+use crate::coverage::{NearDuplicates, saturation};
 use crate::embed::EmbeddedCorpus;
 use crate::ood::{CentroidParams, OutlierParams, OutlierScores, score_within};
 use crate::plan::PlanParams;
 use crate::progress::Progress;
+use crate::report::beside::{Beside, Placed};
+use crate::report::reference::Reference;
 use crate::report::ReportParams;
 use crate::report::tally::{TextTally, median, members};
 use crate::vectors::moments::Moments;
@@ -35,16 +38,41 @@ pub(super) struct Findings {
     pub(super) out_of_place: Vec<bool>,
     /// For each region, the examples to add.
     pub(super) needed: Vec<u64>,
+    /// Near-duplicate groups of a sample.
+    pub(super) near_duplicates: NearDuplicates,
+    /// Share of the texts that the first 10 %, 20 %, ... cover.
+    pub(super) saturation: Vec<f64>,
+    /// What is found beside the reference, and each of its texts' leaf.
+    pub(super) beside: Option<(Beside, Assignment)>,
 }
 
 impl Findings {
-    /// Runs the stages: cluster, score, measure, plan.
-    pub(super) fn of(embedded: &EmbeddedCorpus, params: &ReportParams, progress: &dyn Progress) -> Result<Self> {
+    /// Runs the stages: cluster, compare, score, measure, plan.
+    pub(super) fn of(
+        embedded: &EmbeddedCorpus,
+        reference: Option<&Reference>,
+        params: &ReportParams,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let vectors = &embedded.vectors;
         let plan = PlanParams { budget: params.budget, ..PlanParams::default() }.check()?;
 
         let codebook_params = CodebookParams { leaves: params.leaves, regions: params.regions, seed: params.seed };
-        let (codebook, leaf) = Codebook::fit(vectors, &codebook_params, progress)?;
+        let (codebook, leaf, beside) = match reference {
+            None => {
+                let (codebook, leaf) = Codebook::fit(vectors, &codebook_params, progress)?;
+                (codebook, leaf, None)
+            }
+            Some(reference) => {
+                let (codebook, leaf, reference_leaf) =
+                    reference.place((vectors, &embedded.hashes), &codebook_params, progress)?;
+                let corpus = Placed { vectors, leaf: &leaf };
+                let placed = Placed { vectors: reference.vectors(), leaf: &reference_leaf };
+                let records = &embedded.records;
+                let beside = Beside::find(corpus, records, placed, codebook.n_leaves(), params, progress)?;
+                (codebook, leaf, Some((beside, reference_leaf)))
+            }
+        };
         let outlier_params = OutlierParams {
             sample: params.sample,
             centroids: CentroidParams { seed: params.seed, ..CentroidParams::default() },
@@ -59,10 +87,26 @@ impl Findings {
         let members = members(&region, codebook.n_regions());
         let p_value = |&text: &u32| outlier.p_value[text as usize];
         let out_of_place: Vec<bool> =
-            members.iter().map(|members| median(members.iter().map(p_value)) <= OUT_OF_PLACE).collect();
+            members.iter().map(|m| !m.is_empty() && median(m.iter().map(p_value)) <= OUT_OF_PLACE).collect();
         let sizes: Vec<u64> = members.iter().map(|members| members.len() as u64).collect();
         let target: Vec<f64> = out_of_place.iter().map(|&out| if out { 0.0 } else { 1.0 }).collect();
         let needed = plan.allocate(&sizes, &target).needed;
-        Ok(Self { codebook, leaf, region, members, outlier, moments, map, tally, out_of_place, needed })
+        let near_duplicates = NearDuplicates::of(vectors);
+        let saturation = saturation(vectors);
+        Ok(Self {
+            codebook,
+            leaf,
+            region,
+            members,
+            outlier,
+            moments,
+            map,
+            tally,
+            out_of_place,
+            needed,
+            near_duplicates,
+            saturation,
+            beside,
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Reports made by hand, for the tests of the renderers.
 
 use super::*;
+use crate::coverage::GapKind;
 
 /// Everything that an attacker, or a careless scraper, puts into a row.
 pub(crate) const HOSTILE: [&str; 16] = [
@@ -272,11 +273,29 @@ pub(crate) fn support() -> Report {
             vendi: 71.3,
             mean_similarity: 0.184,
         },
-        sparsity: Sparsity { small_leaves: 2, small_leaves_share: 0.0123 },
+        sparsity: Sparsity {
+            small_leaves: 2,
+            small_leaves_share: 0.0123,
+            wide_leaves: 1,
+            sample_coverage: 0.41,
+            groups: 402,
+            chao1: 1180.5,
+            grouped_texts: 571,
+            saturation: vec![0.31, 0.44, 0.52, 0.57, 0.61, 0.64, 0.66, 0.68, 0.69, 0.70],
+        },
+        reference: None,
+        coverage: None,
+        gaps: Vec::new(),
+        holes: Vec::new(),
+        surplus: Vec::new(),
+        novelty: None,
+        source_coverage: Vec::new(),
         leaves: (0..20)
             .map(|id| Leaf {
                 id,
                 region: id / 2,
+                name: format!("{} {id}", THEMES[id as usize / 2].name),
+                reference_share: None,
                 rows: THEMES[id as usize / 2].rows / 2,
                 distinct_texts: THEMES[id as usize / 2].distinct / 2,
                 similarity: THEMES[id as usize / 2].similarity,
@@ -327,6 +346,91 @@ pub(crate) fn support() -> Report {
     }
 }
 
+/// [`support`] beside a reference that has more of two leaves and lacks a third.
+pub(crate) fn compared() -> Report {
+    let mut report = support();
+    let example = |region: usize, i: usize| Example {
+        id: format!("ticket-{}", 100 * region + i),
+        text: THEMES[region].texts[i].to_owned(),
+    };
+    let gap = |leaf: u32, kind: GapKind, corpus_texts: u64, p_value: f64| Gap {
+        leaf,
+        region: leaf / 2,
+        name: report.leaves[leaf as usize].name.clone(),
+        kind,
+        ratio: (corpus_texts as f64 + 0.5) / 40.5,
+        ratio_low: corpus_texts as f64 / 55.0,
+        ratio_high: (corpus_texts < 100).then_some((corpus_texts as f64 + 3.0) / 30.0),
+        p_value,
+        p_adjusted: (p_value * 20.0).min(1.0),
+        significant: p_value < 0.001,
+        reference_texts: 40,
+        reference_share: 0.04,
+        corpus_texts,
+        corpus_share: corpus_texts as f64 / 571.0,
+        examples: if p_value < 0.001 { vec![example(7, 1), example(7, 2)] } else { Vec::new() },
+    };
+    let gaps = vec![
+        gap(14, GapKind::Missing, 0, 3.2e-9),
+        gap(11, GapKind::Thin, 9, 4.0e-5),
+        gap(6, GapKind::Thin, 30, 0.21),
+        gap(2, GapKind::Covered, 41, 0.6),
+    ];
+    let surplus = vec![gap(18, GapKind::Covered, 120, 2.0e-6)];
+    for region in &mut report.regions {
+        region.reference_share = Some(0.1);
+    }
+    for leaf in &mut report.leaves {
+        leaf.reference_share = Some(0.05);
+    }
+    Report {
+        reference: Some(ReferenceSummary {
+            kind: ReferenceKind::Corpus,
+            files: vec!["data/traffic-2026-10.jsonl".to_owned()],
+            rows: 1020,
+            distinct_texts: 1000,
+            synthetic: 12,
+            sample: 1000,
+            counted: 1000,
+        }),
+        coverage: Some(Coverage {
+            score: 0.874,
+            interval: crate::stats::Interval { low: 0.846, high: 0.899 },
+            covered: 0.771,
+            expected: 0.882,
+            gap_mass: 0.08,
+        }),
+        gaps,
+        holes: vec![Hole {
+            leaf: 4,
+            name: report.leaves[4].name.clone(),
+            reference_texts: 31,
+            uncovered: 12,
+            p_value: 0.0004,
+            p_adjusted: 0.007,
+            excess: 0.113,
+            examples: vec![example(2, 3)],
+        }],
+        surplus,
+        novelty: Some(Novelty {
+            texts: 41,
+            share: 0.072,
+            expected: 0.01,
+            groups: vec![NovelGroup {
+                name: "oven, preheat, bake".to_owned(),
+                texts: 41,
+                examples: vec![example(9, 0), example(9, 1)],
+            }],
+        }),
+        source_coverage: vec![
+            SourceCoverage { name: Some("email".to_owned()), rows: 301, covers: 0.61, alone: 0.22 },
+            SourceCoverage { name: Some("chat".to_owned()), rows: 188, covers: 0.52, alone: 0.13 },
+            SourceCoverage { name: None, rows: 42, covers: 0.05, alone: 0.0 },
+        ],
+        ..report
+    }
+}
+
 /// The least a report can hold: one text, nothing to say about it.
 pub(crate) fn minimal() -> Report {
     let mut report = support();
@@ -362,7 +466,7 @@ pub(crate) fn hostile() -> Report {
     let long = format!("{}<script>alert(0)</script>", "x".repeat(100_000));
     let mut next = HOSTILE.iter().map(|&text| text.to_owned()).chain([long]).cycle();
     let mut fill = |text: &mut String| *text = next.next().unwrap_or_default();
-    let mut report = support();
+    let mut report = compared();
     for file in &mut report.corpus.files {
         fill(&mut file.path);
         fill(&mut file.recognised);
@@ -388,6 +492,21 @@ pub(crate) fn hostile() -> Report {
         example(&mut group.kept, &mut fill);
         group.duplicates.iter_mut().for_each(&mut fill);
     }
+    report.leaves.iter_mut().for_each(|leaf| fill(&mut leaf.name));
+    report.reference.iter_mut().flat_map(|reference| &mut reference.files).for_each(&mut fill);
+    for gap in report.gaps.iter_mut().chain(&mut report.surplus) {
+        fill(&mut gap.name);
+        gap.examples.iter_mut().for_each(|e| example(e, &mut fill));
+    }
+    for hole in &mut report.holes {
+        fill(&mut hole.name);
+        hole.examples.iter_mut().for_each(|e| example(e, &mut fill));
+    }
+    for group in report.novelty.iter_mut().flat_map(|novelty| &mut novelty.groups) {
+        fill(&mut group.name);
+        group.examples.iter_mut().for_each(|e| example(e, &mut fill));
+    }
+    report.source_coverage.iter_mut().filter_map(|source| source.name.as_mut()).for_each(&mut fill);
     report.sources.iter_mut().chain(&mut report.labels).filter_map(|c| c.name.as_mut()).for_each(&mut fill);
     fill(&mut report.map.method);
     report.map.points.truncate(40);
@@ -405,6 +524,7 @@ fn region(id: usize, theme: &Theme) -> Region {
         name: theme.name.to_owned(),
         rows: theme.rows,
         share: theme.rows as f64 / 610.0,
+        reference_share: None,
         distinct_texts: theme.distinct,
         similarity: theme.similarity,
         median_score: theme.median_score,

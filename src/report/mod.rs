@@ -2,10 +2,14 @@
 
 mod analyze;
 mod assemble;
+mod beside;
+mod compared;
+mod comparison;
 mod document;
 mod findings;
 #[cfg(test)]
 mod fixture;
+mod reference;
 pub mod render;
 pub mod rows;
 mod shown;
@@ -13,4 +17,6 @@ mod summary;
 mod tally;
 
 pub use analyze::{Analysis, ReportParams, analyze};
+pub use comparison::*;
 pub use document::*;
+pub use reference::Reference;

@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::builder::{Float32Builder, Float64Builder, StringBuilder, UInt32Builder};
+use arrow_array::builder::{BooleanBuilder, Float32Builder, Float64Builder, StringBuilder, UInt32Builder};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
@@ -30,6 +30,8 @@ const GROUP_BYTES: usize = 64 << 20;
 /// What was found about one record. A record without text has its id and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RowRecord<'a> {
+    /// Which of the two it stands in: `corpus` or `reference`.
+    pub corpus: &'a str,
     /// The record's id.
     pub id: &'a str,
     /// Its leaf in the codebook.
@@ -42,6 +44,9 @@ pub struct RowRecord<'a> {
     pub score: Option<f64>,
     /// Share of the reference sample that scores at least as high, 0 to 1.
     pub p_value: Option<f64>,
+    /// Of a reference record: whether a corpus text lies among its nearest; `None` of corpus records, and of reference
+    /// records beyond the sample.
+    pub covered: Option<bool>,
     /// Id of the record whose text this one repeats: the first of them in the order of ids. `None` for that record
     /// itself, and for a text that occurs once.
     pub duplicate_of: Option<&'a str>,
@@ -136,12 +141,14 @@ struct ParquetRows<W: Write + Send> {
 struct Columns {
     rows: usize,
     bytes: usize,
+    corpus: StringBuilder,
     id: StringBuilder,
     leaf: UInt32Builder,
     region: UInt32Builder,
     similarity: Float64Builder,
     score: Float64Builder,
     p_value: Float64Builder,
+    covered: BooleanBuilder,
     duplicate_of: StringBuilder,
     x: Float32Builder,
     y: Float32Builder,
@@ -150,12 +157,14 @@ struct Columns {
 impl<W: Write + Send> ParquetRows<W> {
     fn new(writer: W) -> Result<Self> {
         let schema = Arc::new(Schema::new(vec![
+            Field::new("corpus", DataType::Utf8, false),
             Field::new("id", DataType::Utf8, false),
             Field::new("leaf", DataType::UInt32, true),
             Field::new("region", DataType::UInt32, true),
             Field::new("similarity", DataType::Float64, true),
             Field::new("score", DataType::Float64, true),
             Field::new("p_value", DataType::Float64, true),
+            Field::new("covered", DataType::Boolean, true),
             Field::new("duplicate_of", DataType::Utf8, true),
             Field::new("x", DataType::Float32, true),
             Field::new("y", DataType::Float32, true),
@@ -169,16 +178,18 @@ impl<W: Write + Send> ParquetRows<W> {
     }
 
     fn write(&mut self, row: &RowRecord<'_>) -> Result<()> {
-        let RowRecord { id, leaf, region, similarity, score, p_value, duplicate_of, x, y } = *row;
+        let RowRecord { corpus, id, leaf, region, similarity, score, p_value, covered, duplicate_of, x, y } = *row;
         let batch = &mut self.batch;
         batch.rows += 1;
         batch.bytes += id.len() + duplicate_of.map_or(0, str::len);
+        batch.corpus.append_value(corpus);
         batch.id.append_value(id);
         batch.leaf.append_option(leaf);
         batch.region.append_option(region);
         batch.similarity.append_option(similarity);
         batch.score.append_option(score);
         batch.p_value.append_option(p_value);
+        batch.covered.append_option(covered);
         batch.duplicate_of.append_option(duplicate_of);
         batch.x.append_option(x);
         batch.y.append_option(y);
@@ -191,12 +202,14 @@ impl<W: Write + Send> ParquetRows<W> {
     fn flush_batch(&mut self) -> Result<()> {
         let mut batch = std::mem::take(&mut self.batch);
         let columns: Vec<ArrayRef> = vec![
+            Arc::new(batch.corpus.finish()),
             Arc::new(batch.id.finish()),
             Arc::new(batch.leaf.finish()),
             Arc::new(batch.region.finish()),
             Arc::new(batch.similarity.finish()),
             Arc::new(batch.score.finish()),
             Arc::new(batch.p_value.finish()),
+            Arc::new(batch.covered.finish()),
             Arc::new(batch.duplicate_of.finish()),
             Arc::new(batch.x.finish()),
             Arc::new(batch.y.finish()),
@@ -238,16 +251,19 @@ mod tests {
 
     /// Row `i` of a made-up run: every fifth record has no text, every third of the others repeats the one before.
     fn row<'a>(i: u32, id: &'a str, before: &'a str) -> RowRecord<'a> {
+        let corpus = if i.is_multiple_of(7) { "reference" } else { "corpus" };
         if i.is_multiple_of(5) {
-            return RowRecord { id, ..RowRecord::default() };
+            return RowRecord { corpus, id, ..RowRecord::default() };
         }
         RowRecord {
+            corpus,
             id,
             leaf: Some(i % 64),
             region: Some(i % 8),
             similarity: Some(f64::from(i % 100) / 99.0),
             score: Some(f64::from(i) * 0.37 - 2.0),
             p_value: Some(1.0 / f64::from(i + 1)),
+            covered: (i.is_multiple_of(7)).then_some(i.is_multiple_of(2)),
             duplicate_of: i.is_multiple_of(3).then_some(before),
             x: Some(i as f32 * 0.5),
             y: Some(-(i as f32)),
@@ -279,13 +295,16 @@ mod tests {
                     column.is_valid(k).then(|| column.as_primitive::<T>().value(k))
                 }
                 let duplicate_of = column("duplicate_of");
+                let covered = column("covered");
                 let read = RowRecord {
+                    corpus: column("corpus").as_string::<i32>().value(k),
                     id: column("id").as_string::<i32>().value(k),
                     leaf: at::<UInt32Type>(column("leaf"), k),
                     region: at::<UInt32Type>(column("region"), k),
                     similarity: at::<Float64Type>(column("similarity"), k),
                     score: at::<Float64Type>(column("score"), k),
                     p_value: at::<Float64Type>(column("p_value"), k),
+                    covered: covered.is_valid(k).then(|| covered.as_boolean().value(k)),
                     duplicate_of: duplicate_of.is_valid(k).then(|| duplicate_of.as_string::<i32>().value(k)),
                     x: at::<Float32Type>(column("x"), k),
                     y: at::<Float32Type>(column("y"), k),
@@ -308,7 +327,7 @@ mod tests {
             assert_eq!(read, serde_json::to_value(row(i, &id(i), &id(i.wrapping_sub(1)))).unwrap());
         }
         assert!(text.starts_with(
-            r#"{"id":"row-0","leaf":null,"region":null,"similarity":null,"score":null,"p_value":null,"duplicate_of":null,"x":null,"y":null}"#
+            r#"{"corpus":"reference","id":"row-0","leaf":null,"region":null,"similarity":null,"score":null,"p_value":null,"covered":null,"duplicate_of":null,"x":null,"y":null}"#
         ));
     }
 

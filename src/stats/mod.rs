@@ -6,4 +6,4 @@ mod rates;
 
 pub use corrections::{benjamini_hochberg, holm};
 pub use interval::{Interval, jeffreys};
-pub use rates::Rates;
+pub use rates::{Rates, binomial_at_least};

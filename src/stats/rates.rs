@@ -64,6 +64,12 @@ impl Rates {
     }
 }
 
+/// P(X >= k) of X ~ Bin(n, p).
+#[must_use]
+pub fn binomial_at_least(k: u64, n: u64, p: f64) -> f64 {
+    if k == 0 { 1.0 } else { binomial_at_most(n.saturating_sub(k), n, 1.0 - p) }
+}
+
 /// P(X <= k) of X ~ Bin(n, p).
 fn binomial_at_most(k: u64, n: u64, p: f64) -> f64 {
     if k >= n || p <= 0.0 {

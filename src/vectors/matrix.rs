@@ -1,5 +1,7 @@
 //! n x d unit vectors.
 
+use std::sync::Arc;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
@@ -13,16 +15,19 @@ use super::store::{Location, Segment};
 ///
 /// The rows of a corpus stay in the store's memory-mapped files: in memory there are 8 bytes a row, and what the
 /// system keeps of the files while memory is free.
-#[derive(Debug)]
+///
+/// A clone shares the vectors.
+#[derive(Clone, Debug)]
 pub struct EmbeddingMatrix {
     dim: usize,
-    rows: Rows,
+    rows: Arc<Rows>,
 }
 
 #[derive(Debug)]
 enum Rows {
     Owned(Vec<f16>),
     Stored(StoredRows),
+    Joined([EmbeddingMatrix; 2]),
 }
 
 /// Rows that are read where the vector store has them.
@@ -48,19 +53,30 @@ impl EmbeddingMatrix {
             normalize(&mut row);
             rows.extend(row.into_iter().map(f16::from_f32));
         }
-        Self { dim, rows: Rows::Owned(rows) }
+        Self { dim, rows: Arc::new(Rows::Owned(rows)) }
+    }
+
+    /// The rows of one matrix, and behind them those of another; nothing is copied.
+    ///
+    /// # Panics
+    /// If their vectors differ in length.
+    #[must_use]
+    pub fn joined(first: Self, second: Self) -> Self {
+        assert_eq!(first.dim, second.dim, "vectors of one length");
+        Self { dim: first.dim, rows: Arc::new(Rows::Joined([first, second])) }
     }
 
     pub(super) fn stored(dim: usize, rows: StoredRows) -> Self {
-        Self { dim, rows: Rows::Stored(rows) }
+        Self { dim, rows: Arc::new(Rows::Stored(rows)) }
     }
 
     /// Number of vectors.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.rows {
+        match &*self.rows {
             Rows::Owned(components) => components.len() / self.dim,
             Rows::Stored(rows) => rows.locations.len(),
+            Rows::Joined(parts) => parts[0].len() + parts[1].len(),
         }
     }
 
@@ -79,12 +95,16 @@ impl EmbeddingMatrix {
     /// Row `i` as stored.
     #[must_use]
     pub fn row(&self, i: usize) -> &[f16] {
-        match &self.rows {
+        match &*self.rows {
             Rows::Owned(components) => &components[i * self.dim..][..self.dim],
             Rows::Stored(rows) => {
                 let Location { segment, row } = rows.locations[i];
                 rows.segments[segment as usize].vector(row as usize)
             }
+            Rows::Joined(parts) => match i.checked_sub(parts[0].len()) {
+                None => parts[0].row(i),
+                Some(i) => parts[1].row(i),
+            },
         }
     }
 

@@ -38,6 +38,7 @@ pub(crate) enum Command {
     /// Report what a corpus covers: regions, sparse places, outliers, duplicates, diversity
     #[command(after_help = "Examples:
   semcov report train.jsonl -o report.html
+  semcov report train.jsonl --reference traffic.jsonl -o report.html
   semcov report 'data/*.parquet' --text '{instruction}\\n{input}' --source origin --json report.json
   zstdcat drop.jsonl.zst | semcov report - --format markdown")]
     Report(ReportArgs),
@@ -93,10 +94,30 @@ pub(crate) struct CorpusArgs {
     pub bad_rows: Option<PathBuf>,
 }
 
+/// What a corpus is compared with.
+#[derive(Args, Debug)]
+pub(crate) struct ReferenceArgs {
+    /// What the corpus should cover: production traffic, a task's examples, last month's data. A file or glob pattern (the
+    /// option may be repeated), or a profile
+    #[arg(long, value_name = "REF", env = "SEMCOV_REFERENCE", help_heading = "Reference")]
+    pub reference: Vec<String>,
+
+    /// Column with the reference's text, or a template over columns [default: as for the corpus]
+    #[arg(long, value_name = "COLUMN|TEMPLATE", env = "SEMCOV_REFERENCE_TEXT", help_heading = "Reference")]
+    pub reference_text: Option<String>,
+
+    /// Vectors that the reference brings [default: the column of --vectors]
+    #[arg(long, value_name = "COLUMN|FILE.npy", env = "SEMCOV_REFERENCE_VECTORS", help_heading = "Reference")]
+    pub reference_vectors: Option<String>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub corpus: CorpusArgs,
+
+    #[command(flatten)]
+    pub reference: ReferenceArgs,
 
     /// Write the report as one HTML page that opens offline (- for standard output)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]

@@ -171,6 +171,7 @@ fn name(stage: Stage) -> &'static str {
         Stage::Embed => "embedding",
         Stage::Cluster => "clustering",
         Stage::Score => "scoring",
+        Stage::Compare => "comparing",
         Stage::Collect => "collecting examples",
     }
 }

@@ -1,7 +1,8 @@
 //! What a command that reads a corpus starts from: settings, the corpus, its encoder and its vectors.
 
+use std::cell::OnceCell;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -11,9 +12,10 @@ use semcov::embed::{
     self, ArtifactOptions, Artifacts, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions,
     TransformerEncoder,
 };
+use semcov::report::Reference;
 use semcov::vectors::{NpyReader, VectorStore};
 
-use crate::args::CorpusArgs;
+use crate::args::{CorpusArgs, ReferenceArgs};
 use crate::console::Console;
 use crate::output::OutputFile;
 use crate::settings::Settings;
@@ -25,6 +27,8 @@ pub(crate) struct Session {
     max_bad_rows: BadRowLimit,
     device: Device,
     bad_rows: Option<PathBuf>,
+    /// Loaded at the first use: a corpus that brings its vectors needs none.
+    encoder: OnceCell<TransformerEncoder>,
 }
 
 /// Where a corpus has its vectors, if it brings them.
@@ -34,10 +38,9 @@ enum Given {
 }
 
 impl Given {
-    fn of(settings: &Settings) -> Option<Self> {
-        let given = settings.vectors.clone()?;
-        let is_npy = PathBuf::from(&given).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
-        Some(if is_npy { Self::Npy(given.into()) } else { Self::Column(given) })
+    fn of(vectors: &str) -> Self {
+        let is_npy = Path::new(vectors).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
+        if is_npy { Self::Npy(vectors.into()) } else { Self::Column(vectors.to_owned()) }
     }
 }
 
@@ -51,17 +54,61 @@ impl Session {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
         }
         let corpus = Corpus::open(&args.inputs, &corpus_options(&settings)?)?;
-        for input in corpus.inputs() {
-            console.note(format_args!("{}: {}", input.path(), input.recognised()));
-        }
-        Ok(Self { settings, corpus, max_bad_rows, device, bad_rows: args.bad_rows.clone() })
+        note_inputs(&corpus, console);
+        let bad_rows = args.bad_rows.clone();
+        Ok(Self { settings, corpus, max_bad_rows, device, bad_rows, encoder: OnceCell::new() })
+    }
+
+    /// Opens another corpus with this one's settings, except for its text column and its vectors. Columns of ids,
+    /// sources, labels and groups that were named for the first corpus and are not in this one are recognised instead.
+    fn open_beside(&self, args: &ReferenceArgs, console: &Console) -> Result<Corpus> {
+        let mut settings = self.settings.clone();
+        settings.text = args.reference_text.clone().or(settings.text);
+        settings.vectors = args.reference_vectors.clone().or(settings.vectors);
+        let named = corpus_options(&settings)?;
+        let recognised = CorpusOptions { id: None, source: None, label: None, group_by: None, ..named.clone() };
+        let opened = Corpus::open(&args.reference, &named);
+        let corpus = opened.or_else(|error| Corpus::open(&args.reference, &recognised).map_err(|_| error))?;
+        note_inputs(&corpus, console);
+        Ok(corpus)
     }
 
     /// The corpus with a vector per distinct text: computed, cached, or brought along.
     pub(crate) fn embed(&self, console: &Console) -> Result<EmbeddedCorpus> {
-        let inputs: Vec<String> = self.corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
+        self.embed_corpus(&self.corpus, self.settings.vectors.as_deref(), self.bad_rows.as_deref(), console)
+    }
+
+    /// What the corpus is compared with, if anything was named.
+    pub(crate) fn reference(&self, args: &ReferenceArgs, console: &Console) -> Result<Option<Reference>> {
+        if args.reference.is_empty() {
+            return Ok(None);
+        }
+        let corpus = self.open_beside(args, console)?;
+        let embedded = self.embed_beside(&corpus, args, console)?;
+        Ok(Some(Reference::of_corpus(corpus, embedded)))
+    }
+
+    /// The same of another corpus, whose unreadable rows are counted and not listed.
+    fn embed_beside(
+        &self,
+        corpus: &Corpus,
+        args: &ReferenceArgs,
+        console: &Console,
+    ) -> Result<EmbeddedCorpus> {
+        let vectors = args.reference_vectors.as_deref().or(self.settings.vectors.as_deref());
+        self.embed_corpus(corpus, vectors, None, console)
+    }
+
+    fn embed_corpus(
+        &self,
+        corpus: &Corpus,
+        vectors: Option<&str>,
+        bad_rows: Option<&Path>,
+        console: &Console,
+    ) -> Result<EmbeddedCorpus> {
+        let inputs: Vec<String> = corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
         let options = EmbedOptions { inputs: &inputs, max_bad_rows: self.max_bad_rows, total_rows: None };
-        let mut list = self.bad_rows.as_deref().map(OutputFile::create).transpose()?;
+        let mut list = bad_rows.map(OutputFile::create).transpose()?;
         let mut on_bad_row = |bad: &BadRow| {
             console.detail(bad);
             if let Some(list) = &mut list {
@@ -70,8 +117,8 @@ impl Session {
             }
             Ok(())
         };
-        let embedded = self.vectors(&options, console, &mut on_bad_row);
-        if let (Some(list), Some(path)) = (list, &self.bad_rows) {
+        let embedded = self.vectors(corpus, vectors, &options, console, &mut on_bad_row);
+        if let (Some(list), Some(path)) = (list, bad_rows) {
             // Kept when the run fails, too: it says why.
             list.commit()?;
             console.note(format_args!("wrote {}", path.display()));
@@ -89,12 +136,14 @@ impl Session {
 
     fn vectors(
         &self,
+        corpus: &Corpus,
+        vectors: Option<&str>,
         options: &EmbedOptions<'_>,
         console: &Console,
         on_bad_row: &mut (dyn FnMut(&BadRow) -> semcov::Result<()> + Send),
     ) -> Result<EmbeddedCorpus> {
-        let rows = self.corpus.records();
-        let embedded = match Given::of(&self.settings) {
+        let rows = corpus.records();
+        let embedded = match vectors.map(Given::of) {
             Some(Given::Column(column)) => embed::given_vectors(rows, &column, options, console, on_bad_row)?,
             Some(Given::Npy(path)) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -103,12 +152,12 @@ impl Session {
             }
             None => {
                 let encoder = self.encoder(console)?;
-                let store = self.store(&encoder)?;
+                let store = self.store(encoder)?;
                 // Reading takes a thousandth of embedding; it is worth knowing how much time is left.
-                let total_rows = console.is_animated().then(|| self.corpus.records().count() as u64);
+                let total_rows = console.is_animated().then(|| corpus.records().count() as u64);
                 let options = &EmbedOptions { total_rows, ..*options };
                 let timer = std::time::Instant::now();
-                let embedded = embed::embed_corpus(rows, &encoder, store, options, console, on_bad_row)?;
+                let embedded = embed::embed_corpus(rows, encoder, store, options, console, on_bad_row)?;
                 console.embedded(&embedded.counts, timer.elapsed());
                 embedded
             }
@@ -116,7 +165,10 @@ impl Session {
         Ok(embedded)
     }
 
-    fn encoder(&self, console: &Console) -> Result<TransformerEncoder> {
+    fn encoder(&self, console: &Console) -> Result<&TransformerEncoder> {
+        if let Some(encoder) = self.encoder.get() {
+            return Ok(encoder);
+        }
         let name = self.settings.encoder.as_deref().context("encoder has a default")?;
         let device = self.device.open()?;
         if let Some(warning) = &device.warning {
@@ -128,7 +180,7 @@ impl Session {
         }
         let encoder = TransformerEncoder::load(&artifacts, &device)?;
         console.note(format_args!("encoder {name} on {}", encoder.device()));
-        Ok(encoder)
+        Ok(self.encoder.get_or_init(|| encoder))
     }
 
     fn store(&self, encoder: &TransformerEncoder) -> Result<VectorStore> {
@@ -144,9 +196,15 @@ impl Session {
     }
 }
 
+fn note_inputs(corpus: &Corpus, console: &Console) {
+    for input in corpus.inputs() {
+        console.note(format_args!("{}: {}", input.path(), input.recognised()));
+    }
+}
+
 fn corpus_options(settings: &Settings) -> Result<CorpusOptions> {
     let Settings { text, id, source, label, group_by, input_format, header, .. } = settings.clone();
-    let vectors = match Given::of(settings) {
+    let vectors = match settings.vectors.as_deref().map(Given::of) {
         Some(Given::Column(column)) => Some(column),
         _ => None,
     };

@@ -16,8 +16,9 @@ pub(crate) fn run(args: &ReportArgs, console: &Console) -> Result<Exit> {
     let rows = args.rows.as_deref().map(row_format).transpose()?;
     let session = Session::open(&args.corpus, console)?;
     let params = params(&session.settings)?;
+    let reference = session.reference(&args.reference, console)?;
     let embedded = session.embed(console)?;
-    let analysis = analyze(&session.corpus, &embedded, &params, console)?;
+    let analysis = analyze(&session.corpus, &embedded, reference.as_ref(), &params, console)?;
     write_outputs(args, rows, &analysis, console)?;
     print(args, &analysis)?;
     Ok(Exit::Pass)
