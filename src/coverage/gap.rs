@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(leaves, [(1, missing, true), (2, thin, true), (0, covered, false), (4, covered, false)]);
         assert!((found[0].p_adjusted - 4.0 * found[0].p_value).abs() < 1e-20);
         let more = find_surplus(&[50, 50, 50, 0, 50], &[50, 0, 15, 9, 60]);
-        assert_eq!(more.iter().filter(|test| test.significant).map(|test| test.leaf).collect::<Vec<_>>(), [3]);
+        assert_eq!(more.iter().filter(|test| test.significant).map(|test| test.leaf).collect::<Vec<_>>(), [3, 4]);
         assert_eq!(more[0].ratio_interval().1, None);
     }
 

@@ -40,7 +40,8 @@ impl NearDuplicates {
             for &other in &near {
                 near_in[groups[other as usize] as usize] += 1;
             }
-            let joined = near.iter().map(|&other| groups[other as usize]).filter(|&g| near_in[g as usize] == sizes[g as usize]);
+            let joined =
+                near.iter().map(|&other| groups[other as usize]).filter(|&g| near_in[g as usize] == sizes[g as usize]);
             let group = joined.max_by_key(|&g| (sizes[g as usize], std::cmp::Reverse(g))).unwrap_or_else(|| {
                 sizes.push(0);
                 near_in.push(0);

@@ -27,14 +27,20 @@ pub struct HoleTest {
 /// `leaf` and `covered` hold an item for each reference text, `left_out` one for each leaf; `expected` is the share of
 /// balls that a corpus of the same kind fills.
 #[must_use]
-pub fn find_holes(leaf: &[u32], covered: impl Iterator<Item = bool>, left_out: &[bool], expected: f64) -> Vec<HoleTest> {
+pub fn find_holes(
+    leaf: &[u32],
+    covered: impl Iterator<Item = bool>,
+    left_out: &[bool],
+    expected: f64,
+) -> Vec<HoleTest> {
     let mut counts = vec![(0_u64, 0_u64); left_out.len()];
     for (&leaf, covered) in leaf.iter().zip(covered) {
         let (texts, uncovered) = &mut counts[leaf as usize];
         *texts += 1;
         *uncovered += u64::from(!covered);
     }
-    let tested = counts.iter().zip(left_out).zip(0..).filter(|(((_, uncovered), left_out), _)| *uncovered > 0 && !**left_out);
+    let tested =
+        counts.iter().zip(left_out).zip(0..).filter(|(((_, uncovered), left_out), _)| *uncovered > 0 && !**left_out);
     let mut holes: Vec<HoleTest> = tested
         .map(|((&(texts, uncovered), _), leaf)| {
             let p_value = binomial_at_least(uncovered, texts, 1.0 - expected);
@@ -58,7 +64,10 @@ mod tests {
         let leaf = [0, 0, 0, 0, 1, 1, 2, 2, 3];
         let covered = [false, false, false, true, true, true, false, true, false];
         let holes = find_holes(&leaf, covered.into_iter(), &[false, false, false, true], 0.9);
-        assert_eq!(holes.iter().map(|hole| (hole.leaf, hole.texts, hole.uncovered)).collect::<Vec<_>>(), [(0, 4, 3), (2, 2, 1)]);
+        assert_eq!(
+            holes.iter().map(|hole| (hole.leaf, hole.texts, hole.uncovered)).collect::<Vec<_>>(),
+            [(0, 4, 3), (2, 2, 1)]
+        );
         // P(X >= 3 of 4) = 4 * .001 * .9 + .0001; P(X >= 1 of 2) = 1 - .81.
         assert!((holes[0].p_value - 0.0037).abs() < 1e-12 && (holes[1].p_value - 0.19).abs() < 1e-12);
         assert!((holes[0].p_adjusted - 0.0074).abs() < 1e-12);

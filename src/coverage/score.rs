@@ -162,7 +162,10 @@ mod tests {
         // Radii: 100, 90, 90, 100 degrees.
         let corpus = at(&[-85.0, 185.0]);
         let found = balls.count((&corpus).into(), &[1, 4]);
-        assert_eq!((found.texts.as_slice(), found.sources.as_slice()), ([1, 0, 0, 1].as_slice(), [1, 0, 0, 4].as_slice()));
+        assert_eq!(
+            (found.texts.as_slice(), found.sources.as_slice()),
+            ([1, 0, 0, 1].as_slice(), [1, 0, 0, 4].as_slice())
+        );
         let score = balls.score(&found, 2).unwrap();
         let expected = 1.0 - 3.0 / 5.0 * 2.0 / 4.0 * 1.0 / 3.0;
         assert!((score.expected - expected).abs() < 1e-12 && (score.score - 0.5 / expected).abs() < 1e-12);

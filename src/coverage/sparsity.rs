@@ -11,8 +11,12 @@ pub fn sparsity(leaf_counts: &[u64], similarity: &[f64], groups: &NearDuplicates
     let total: u64 = leaf_counts.iter().sum();
     let small = leaf_counts.iter().filter(|&&count| count * 4 * (leaf_counts.len() as u64) < total);
     let (leaves, texts) = small.fold((0, 0), |(leaves, texts), count| (leaves + 1, texts + count));
-    let mut sorted: Vec<f64> =
-        similarity.iter().zip(leaf_counts).filter(|(_, count)| **count > 0).map(|(similarity, _)| *similarity).collect();
+    let mut sorted: Vec<f64> = similarity
+        .iter()
+        .zip(leaf_counts)
+        .filter(|(_, count)| **count > 0)
+        .map(|(similarity, _)| *similarity)
+        .collect();
     sorted.sort_by(f64::total_cmp);
     let quartile = |q: usize| sorted.get(sorted.len() * q / 4).copied().unwrap_or_default();
     let fence = quartile(1) - 1.5 * (quartile(3) - quartile(1));

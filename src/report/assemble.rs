@@ -8,12 +8,12 @@ use crate::corpus::{CollectedTexts, Corpus, RecordTable, cut};
 use crate::coverage::{diversity, sparsity};
 use crate::embed::EmbeddedCorpus;
 use crate::plan::REAL_TEXTS_TO_GENERATE_FROM;
+use crate::report::compared::{Compared, Comparison};
 use crate::report::document::{
     DuplicateGroup, Example, Histogram, Histograms, Leaf, Map, MapPoint, Need, Outlier, Region, Report, SCHEMA_VERSION,
     Settings,
 };
 use crate::report::findings::Findings;
-use crate::report::compared::{Compared, Comparison};
 use crate::report::reference::ReferenceTexts;
 use crate::report::shown::{LEAF_NAMING_TEXTS, NAMING_TEXTS, SHOWN_CHARACTERS, Shown};
 use crate::report::tally::{Shares, mean, median, per_class};

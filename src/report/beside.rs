@@ -84,7 +84,8 @@ impl Beside {
             let of_leaf = excess.iter().filter(|(text, _)| reference_leaf[*text as usize] == hole.leaf);
             of_leaf.map(|(_, excess)| f64::from(*excess)).sum::<f64>() / hole.uncovered as f64
         };
-        let holes = holes.into_iter().map(|hole| (mean_excess(&hole), hole)).map(|(excess, hole)| (hole, excess)).collect();
+        let holes =
+            holes.into_iter().map(|hole| (mean_excess(&hole), hole)).map(|(excess, hole)| (hole, excess)).collect();
         let novel = novel(corpus, sample, params.seed, progress)?;
         progress.finish();
         Ok(Self { gaps, surplus, score, covered, holes, novel, source_bits, excess })
@@ -126,7 +127,12 @@ pub(super) fn fit_together(
 
 /// For every uncovered text of the sample: the distance to its 5th nearest corpus text less that to its 5th nearest
 /// other reference text.
-fn excess(reference: &EmbeddingMatrix, sample: Rows<'_>, corpus: &EmbeddingMatrix, covered: &Covered) -> Vec<(u32, f32)> {
+fn excess(
+    reference: &EmbeddingMatrix,
+    sample: Rows<'_>,
+    corpus: &EmbeddingMatrix,
+    covered: &Covered,
+) -> Vec<(u32, f32)> {
     let uncovered: Vec<u32> = (0..sample.len() as u32).filter(|&text| covered.texts[text as usize] == 0).collect();
     let queries = Rows::of(reference, &uncovered);
     let to_corpus = knn::nearest(queries, corpus.into(), NEIGHBOURS, &Silent);
@@ -157,7 +163,8 @@ fn novel(
     }
     let rows = Rows::of(corpus, &novel);
     let k = (novel.len() / TEXTS_PER_GROUP).clamp(1, GROUPS);
-    let centroids = KMeansParams { seed, n_init: 4, ..KMeansParams::new(k) }.check()?.fit(rows, None, &Silent).centroids;
+    let centroids =
+        KMeansParams { seed, n_init: 4, ..KMeansParams::new(k) }.check()?.fit(rows, None, &Silent).centroids;
     let groups = members(&assign(rows, &centroids).nearest, k);
     let mut groups: Vec<Vec<u32>> =
         groups.into_iter().map(|group| group.into_iter().map(|row| novel[row as usize]).collect()).collect();

@@ -90,10 +90,7 @@ impl Comparison<'_> {
     }
 
     fn reference_example(&self, text: u32) -> Example {
-        Example {
-            id: self.texts.reference().id(text).to_owned(),
-            text: cut(self.texts.get(text), SHOWN_CHARACTERS),
-        }
+        Example { id: self.texts.reference().id(text).to_owned(), text: cut(self.texts.get(text), SHOWN_CHARACTERS) }
     }
 
     fn holes(&self) -> Vec<Hole> {

@@ -66,7 +66,8 @@ impl Reference {
                 place: files(),
                 expected: "at least one record with text".to_owned(),
                 got: format!("{} records without any", self.embedded.records.len()),
-                help: "a reference without texts has nothing to be covered; name its column with `--reference-text`".to_owned(),
+                help: "a reference without texts has nothing to be covered; name its column with `--reference-text`"
+                    .to_owned(),
             });
         }
         if self.embedded.vectors.dim() != encoder.dim {

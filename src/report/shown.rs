@@ -142,8 +142,16 @@ impl ShownBeside {
             gaps: significant.take(ILLUSTRATED).map(gap).collect(),
             holes: beside.holes.iter().take(ILLUSTRATED).map(|(test, _)| hole(test)).collect(),
             surplus: beside.surplus.iter().take(ILLUSTRATED).map(surplus).collect(),
-            novel: beside.novel.iter().flatten().map(|group| illustrations(corpus, group, &mean(corpus, group))).collect(),
-            naming: reference_members.iter().map(|texts| texts.iter().copied().take(LEAF_NAMING_TEXTS).collect()).collect(),
+            novel: beside
+                .novel
+                .iter()
+                .flatten()
+                .map(|group| illustrations(corpus, group, &mean(corpus, group)))
+                .collect(),
+            naming: reference_members
+                .iter()
+                .map(|texts| texts.iter().copied().take(LEAF_NAMING_TEXTS).collect())
+                .collect(),
         }
     }
 

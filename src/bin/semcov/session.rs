@@ -89,12 +89,7 @@ impl Session {
     }
 
     /// The same of another corpus, whose unreadable rows are counted and not listed.
-    fn embed_beside(
-        &self,
-        corpus: &Corpus,
-        args: &ReferenceArgs,
-        console: &Console,
-    ) -> Result<EmbeddedCorpus> {
+    fn embed_beside(&self, corpus: &Corpus, args: &ReferenceArgs, console: &Console) -> Result<EmbeddedCorpus> {
         let vectors = args.reference_vectors.as_deref().or(self.settings.vectors.as_deref());
         self.embed_corpus(corpus, vectors, None, console)
     }

@@ -4,10 +4,11 @@
 //! sentences are escaped (GitHub Flavored Markdown 0.29, section 6), and mentions, references and addresses in them are
 //! broken by a zero-width space. Lists are cut so that the comment stays under the 65,536 characters GitHub takes.
 
+use super::beside;
 use super::number::{count, counted, p_value, percent, score, similarity};
 use super::text::{fit, visible};
 use super::words;
-use crate::report::{CategoryShare, Report};
+use crate::report::{CategoryShare, Gap, Report};
 
 /// Regions listed.
 const REGIONS: usize = 50;
@@ -34,11 +35,12 @@ pub fn markdown(report: &Report) -> String {
         }
         rest(&mut page, report.warnings.len(), ENTRIES);
     }
+    comparison(&mut page, report);
     needs(&mut page, report);
     outliers(&mut page, report);
     folded(&mut page, &format!("Regions ({})", report.regions.len()), |page| regions(page, report));
     folded(&mut page, "Diversity", |page| {
-        for sentence in words::diversity(report).iter().chain([&words::sparsity(report)]) {
+        for sentence in words::diversity(report).iter().chain(&words::sparsity(report)) {
             page.push_str(&format!("- {}\n", prose(sentence)));
         }
     });
@@ -77,6 +79,61 @@ fn headline(page: &mut String, report: &Report) {
         code(&report.encoder.id),
         count(report.encoder.dim as u64),
     ));
+}
+
+fn comparison(page: &mut String, report: &Report) {
+    let Some(reference) = beside::reference(report) else { return };
+    page.push_str(&format!("\n### Coverage of {}\n\n", prose(&reference)));
+    for sentence in beside::sentences(report) {
+        page.push_str(&format!("- {}\n", prose(&sentence)));
+    }
+    let gaps = beside::gaps(report);
+    if !gaps.is_empty() {
+        page.push_str("\n### Gaps\n\n");
+        gap_table(page, &gaps, "a record that nothing covers");
+    }
+    let surplus: Vec<_> = report.surplus.iter().collect();
+    if !surplus.is_empty() {
+        folded(page, &format!("More than in the reference ({})", surplus.len()), |page| {
+            gap_table(page, &surplus, "a typical record");
+        });
+    }
+    if let Some(novelty) = report.novelty.as_ref().filter(|novelty| !novelty.groups.is_empty()) {
+        folded(page, "Outside the reference", |page| {
+            let groups = novelty.groups.iter().take(ENTRIES).map(|group| {
+                let example = group.examples.first().map_or("", |example| &example.text);
+                vec![count(group.texts), code(&group.name), code(example)]
+            });
+            table(page, &["texts", "about", "the most typical"], "rll", groups);
+        });
+    }
+    if !report.source_coverage.is_empty() {
+        folded(page, "What each source covers of the reference", |page| {
+            let sources = report.source_coverage.iter().take(REGIONS).map(|source| {
+                let name = source.name.as_deref().map_or_else(|| "(none)".to_owned(), code);
+                vec![name, count(source.rows), percent(source.covers), percent(source.alone)]
+            });
+            table(page, &["source", "records", "covers", "alone"], "lrrr", sources);
+        });
+    }
+}
+
+fn gap_table(page: &mut String, gaps: &[&Gap], example: &str) {
+    let rows = gaps.iter().take(ENTRIES).map(|gap| {
+        vec![
+            gap.leaf.to_string(),
+            code(&gap.name),
+            beside::kind(gap).to_owned(),
+            percent(gap.reference_share),
+            percent(gap.corpus_share),
+            beside::ratio(gap),
+            p_value(gap.p_adjusted),
+            gap.examples.first().map_or_else(String::new, |example| code(&example.text)),
+        ]
+    });
+    let headings = ["leaf", "name", "kind", "reference", "corpus", "ratio", "p", example];
+    table(page, &headings, "rllrrrrl", rows);
+    rest(page, gaps.len(), ENTRIES);
 }
 
 fn needs(page: &mut String, report: &Report) {
@@ -267,7 +324,8 @@ mod tests {
         for markup in ["<script", "</script", "<img", "<svg", "<a ", "@e", "](", "://", "www.", "\u{202e}", "\u{1b}"] {
             assert!(!outside.to_lowercase().contains(markup), "{markup}");
         }
-        for tag in outside.split('<').skip(1) {
+        // No tag begins with a digit: `<0.001`.
+        for tag in outside.split('<').skip(1).filter(|tag| !tag.starts_with(|c: char| c.is_ascii_digit())) {
             let known = ["details>", "/details>", "summary>", "/summary>", "sub>", "/sub>"];
             assert!(known.iter().any(|known| tag.starts_with(known)), "<{tag}");
         }

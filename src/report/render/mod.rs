@@ -3,6 +3,7 @@
 //! Renderers only format: every number they show stands in the [`Report`](super::Report), or is a sum or a share of
 //! numbers there. Names, ids and texts of the corpus are untrusted in all of them.
 
+mod beside;
 mod html;
 mod json;
 mod markdown;

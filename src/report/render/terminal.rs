@@ -2,15 +2,18 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
+use super::beside;
 use super::number::{count, counted, p_value, percent, score, similarity};
 use super::text::{fit, width, wrap};
 use super::words;
-use crate::report::{CategoryShare, Report};
+use crate::report::{CategoryShare, Gap, Report};
 
 /// Regions listed; the other renderers have them all.
 const REGIONS: usize = 15;
 /// Entries of every other list.
 const ENTRIES: usize = 8;
+/// Gaps of which examples are shown.
+const ILLUSTRATED: usize = 3;
 
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +35,11 @@ impl Default for TerminalStyle {
 pub fn terminal(report: &Report, style: &TerminalStyle) -> String {
     let mut page = Page { out: String::new(), width: style.width.max(50), color: style.color };
     headline(&mut page, report);
+    comparison(&mut page, report);
     page.section("Diversity");
-    for sentence in words::diversity(report) {
-        page.item("", &sentence);
+    for sentence in words::diversity(report).iter().chain(&words::sparsity(report)) {
+        page.item("", sentence);
     }
-    page.item("", &words::sparsity(report));
     regions(&mut page, report);
     needs(&mut page, report);
     outliers(&mut page, report);
@@ -78,6 +81,80 @@ fn headline(page: &mut Page, report: &Report) {
         page.item("", &format!("read {}: {} ({})", file.path, counted(file.rows, "record"), file.recognised));
     }
     page.rest(report.corpus.files.len(), ENTRIES, "file");
+}
+
+fn comparison(page: &mut Page, report: &Report) {
+    let Some(reference) = beside::reference(report) else { return };
+    page.section(&format!("Coverage of {reference}"));
+    for sentence in beside::sentences(report) {
+        page.item("", &sentence);
+    }
+    let gaps = beside::gaps(report);
+    if !gaps.is_empty() {
+        page.section(&format!("Gaps ({})", gaps.len()));
+        gap_listing(page, &gaps);
+        for gap in gaps.iter().take(ILLUSTRATED) {
+            for example in gap.examples.iter().take(2) {
+                page.item("e.g. ", &fit(&example.text, 2 * page.width));
+            }
+        }
+    }
+    let holes: Vec<_> = report.holes.iter().filter(|hole| hole.p_adjusted <= crate::coverage::GAP_ALPHA).collect();
+    if !holes.is_empty() {
+        page.section(&format!("Holes inside covered leaves ({})", holes.len()));
+        let mut table = Listing::new(vec![right("leaf"), left("name"), left("")], 1);
+        for hole in holes.iter().take(ENTRIES) {
+            table.row(vec![hole.leaf.to_string(), hole.name.clone(), beside::hole(hole)]);
+        }
+        page.listing(table);
+        page.rest(holes.len(), ENTRIES, "hole");
+    }
+    let surplus: Vec<_> = report.surplus.iter().collect();
+    if !surplus.is_empty() {
+        page.section(&format!("More than in the reference ({})", surplus.len()));
+        gap_listing(page, &surplus);
+    }
+    if let Some(novelty) = report.novelty.as_ref().filter(|novelty| !novelty.groups.is_empty()) {
+        page.section("Outside the reference");
+        let mut table = Listing::new(vec![right("texts"), left("about"), left("the most typical")], 2);
+        for group in novelty.groups.iter().take(ENTRIES) {
+            let example = group.examples.first().map_or("", |example| &example.text);
+            table.row(vec![count(group.texts), fit(&group.name, page.width / 3), example.to_owned()]);
+        }
+        page.listing(table);
+        page.rest(novelty.groups.len(), ENTRIES, "group");
+    }
+    if !report.source_coverage.is_empty() {
+        page.section("What each source covers of the reference");
+        let mut table = Listing::new(vec![left("source"), right("records"), right("covers"), right("alone")], 0);
+        for source in report.source_coverage.iter().take(ENTRIES) {
+            let name = source.name.clone().unwrap_or_else(|| "(none)".to_owned());
+            table.row(vec![name, count(source.rows), percent(source.covers), percent(source.alone)]);
+        }
+        page.listing(table);
+        page.rest(report.source_coverage.len(), ENTRIES, "source");
+    }
+}
+
+fn gap_listing(page: &mut Page, gaps: &[&Gap]) {
+    let narrow = page.width < 70;
+    let mut columns = vec![right("leaf"), left("name"), right("reference"), right("corpus")];
+    if !narrow {
+        columns.extend([left("kind"), right("ratio")]);
+    }
+    columns.push(right("p"));
+    let mut table = Listing::new(columns, 1);
+    for gap in gaps.iter().take(ENTRIES) {
+        let mut row =
+            vec![gap.leaf.to_string(), gap.name.clone(), percent(gap.reference_share), percent(gap.corpus_share)];
+        if !narrow {
+            row.extend([beside::kind(gap).to_owned(), beside::ratio(gap)]);
+        }
+        row.push(p_value(gap.p_adjusted));
+        table.row(row);
+    }
+    page.listing(table);
+    page.rest(gaps.len(), ENTRIES, "leaf");
 }
 
 fn regions(page: &mut Page, report: &Report) {
@@ -270,7 +347,7 @@ impl Page {
     /// Says how many entries of a list are not shown.
     fn rest(&mut self, all: usize, shown: usize, noun: &str) {
         if all > shown {
-            let rest = format!("… and {} more", counted((all - shown) as u64, noun));
+            let rest = format!("… and {} more", counted((all - shown) as u64, noun)).replace("leafs", "leaves");
             let rest = self.styled(&rest, "2");
             self.line(&format!("  {rest}"));
         }
@@ -331,13 +408,18 @@ mod tests {
     }
 
     #[test]
+    fn beside_a_reference() {
+        insta::assert_snapshot!(terminal(&fixture::compared(), &TerminalStyle { width: 80, color: false }));
+    }
+
+    #[test]
     fn of_one_text() {
         insta::assert_snapshot!(terminal(&fixture::minimal(), &TerminalStyle::default()));
     }
 
     #[test]
     fn no_line_is_too_wide() {
-        for report in [fixture::support(), fixture::hostile(), fixture::minimal()] {
+        for report in [fixture::compared(), fixture::hostile(), fixture::minimal()] {
             for columns in [50, 60, 80, 120, 200] {
                 for line in terminal(&report, &TerminalStyle { width: columns, color: false }).lines() {
                     assert!(width(line) <= columns, "{} > {columns}: {line}", width(line));

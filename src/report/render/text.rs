@@ -153,7 +153,8 @@ mod tests {
         fn never_wider_than_asked(text in "\\PC{0,30}|[\\x00-\\x7f]{0,30}|[日本👩\u{200d}👧\u{301}a ]{0,20}", columns in 0_usize..20) {
             proptest::prop_assert!(width(&fit(&text, columns)) <= columns);
             for line in wrap(&text, columns.max(2)) {
-                proptest::prop_assert!(width(&line) <= columns.max(2), "{line:?}");
+                // A cluster is never broken, however wide: `🌭ઃ` takes three columns.
+                proptest::prop_assert!(width(&line) <= columns.max(2) || line.graphemes(true).count() == 1, "{line:?}");
             }
         }
 

@@ -2,6 +2,7 @@
 //!
 //! The sentences hold names and ids from the corpus as they are: the renderer escapes the whole sentence.
 
+use super::beside;
 use super::number::{count, counted, effective, percent, score, similarity};
 use super::text::fit;
 use crate::report::{Need, Region, Report, Warning};
@@ -71,9 +72,9 @@ pub(crate) fn diversity(report: &Report) -> Vec<String> {
 }
 
 /// What is sparse, and what that does not say.
-pub(crate) fn sparsity(report: &Report) -> String {
+pub(crate) fn sparsity(report: &Report) -> Vec<String> {
     let sparsity = &report.sparsity;
-    let small = match sparsity.small_leaves {
+    let mut sentences = vec![match sparsity.small_leaves {
         0 => "No leaf is sparse (under a quarter of the mean size).".to_owned(),
         n => format!(
             "{} of {} leaves {} sparse (under a quarter of the mean size) and {} {} of the texts.",
@@ -83,8 +84,29 @@ pub(crate) fn sparsity(report: &Report) -> String {
             if n == 1 { "holds" } else { "hold" },
             percent(sparsity.small_leaves_share),
         ),
-    };
-    format!("{small} Without a reference corpus this shows what is sparse, not what is missing.")
+    }];
+    if sparsity.grouped_texts > 0 {
+        sentences.push(format!(
+            "Sample coverage: the next text of this kind is a near duplicate of one that is here with a chance of {} \
+             (Good); there are at least {} different ones, and {} are here (Chao1, of {}).",
+            percent(sparsity.sample_coverage),
+            count(sparsity.chao1.round() as u64),
+            count(sparsity.groups),
+            counted(sparsity.grouped_texts, "text"),
+        ));
+    }
+    if let [.., half, _, _, _, _, whole] = sparsity.saturation[..] {
+        sentences.push(format!(
+            "Saturation: half of the texts cover the topics of {} of them, all of {}; where the two are close, more of the \
+             same adds little.",
+            percent(half),
+            percent(whole),
+        ));
+    }
+    if report.reference.is_none() {
+        sentences.push("Without a reference corpus this shows what is sparse, not what is missing.".to_owned());
+    }
+    sentences
 }
 
 /// The warnings, in words.
@@ -104,6 +126,7 @@ pub(crate) fn next_steps(report: &Report) -> Vec<String> {
             if corpus.bad_rows == 1 { "it" } else { "them" },
         ));
     }
+    steps.extend(beside::next_steps(report));
     steps.extend(add_examples(report));
     steps.extend(collect_first(report));
     if let Some(first) = report.outliers.first() {

@@ -19,8 +19,9 @@ use serde::Serialize;
 
 use super::json::{JsonStyle, json};
 use super::text::fit;
-use super::{number, words};
-use crate::report::Report;
+use super::{beside, number, words};
+use crate::coverage::GAP_ALPHA;
+use crate::report::{Gap, Report};
 
 /// Columns of a text shown; the document holds the whole of it.
 const TEXT_COLUMNS: usize = 600;
@@ -62,6 +63,14 @@ pub fn html(report: &Report) -> String {
         next_steps => words::next_steps(report),
         diversity => words::diversity(report),
         sparsity => words::sparsity(report),
+        reference => beside::reference(report),
+        coverage => serialized(&report.coverage),
+        comparison => beside::sentences(report),
+        gaps => gap_rows(&beside::gaps(report)),
+        surplus => gap_rows(&report.surplus.iter().collect::<Vec<_>>()),
+        holes => serialized(&report.holes.iter().filter(|hole| hole.p_adjusted <= GAP_ALPHA).collect::<Vec<_>>()),
+        novelty => serialized(&report.novelty),
+        source_coverage => serialized(&report.source_coverage),
         warnings => words::warnings(report),
         regions => serialized(&report.regions),
         region_names => serialized(&region_names),
@@ -76,6 +85,14 @@ pub fn html(report: &Report) -> String {
             .collect::<Vec<_>>(),
     };
     template.render(context).expect("the template has its values: a test renders it")
+}
+
+/// Gaps, with what the renderers say of them alike.
+fn gap_rows(gaps: &[&Gap]) -> Vec<Value> {
+    let row = |gap: &&Gap| {
+        context! { gap => serialized(gap), kind => beside::kind(gap), ratio => beside::ratio(gap) }
+    };
+    gaps.iter().take(ENTRIES).map(row).collect()
 }
 
 fn serialized<T: Serialize>(value: &T) -> Value {
@@ -146,6 +163,15 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_has_its_section() {
+        let markup = markup(&html(&fixture::compared()));
+        for text in ["Coverage of the reference", "87.4%", "missing", "thin", "ticket-701", "Outside the reference"] {
+            assert!(markup.contains(text), "{text}");
+        }
+        assert!(!markup.contains("what is sparse, not what is missing"));
+    }
+
+    #[test]
     fn every_shape_of_report_renders() {
         let minimal = html(&fixture::minimal());
         assert!(minimal.contains("Nothing stands out"));
@@ -204,7 +230,8 @@ mod tests {
         let tags = |markup: &str| -> std::collections::BTreeSet<String> {
             markup.split('<').skip(1).filter_map(|rest| rest.split_once('>')).map(|(tag, _)| shape(tag)).collect()
         };
-        let known = tags(&self::markup(&html(&fixture::support())));
+        let mut known = tags(&self::markup(&html(&fixture::support())));
+        known.extend(tags(&self::markup(&html(&fixture::compared()))));
         for tag in tags(&markup) {
             assert!(known.contains(&tag), "<{tag}>");
         }

@@ -1,0 +1,128 @@
+//! What a comparison with a reference says, in sentences that every renderer shows.
+
+use super::number::{count, counted, percent, similarity};
+use super::text::fit;
+use crate::coverage::GapKind;
+use crate::report::{Gap, Report};
+
+/// Gaps named in one sentence.
+const NAMED: usize = 3;
+/// Columns of a name quoted in a sentence.
+const QUOTED: usize = 60;
+
+/// The significant gaps, most significant first.
+pub(crate) fn gaps(report: &Report) -> Vec<&Gap> {
+    report.gaps.iter().filter(|gap| gap.significant).collect()
+}
+
+/// `missing`, `thin`, `covered`, or `more` than the reference has.
+pub(crate) fn kind(gap: &Gap) -> &'static str {
+    match gap.kind {
+        GapKind::Covered if gap.significant => "more",
+        GapKind::Missing => "missing",
+        GapKind::Thin => "thin",
+        GapKind::Covered => "covered",
+    }
+}
+
+/// A ratio with its interval: `.25 [.13, .46]`.
+pub(crate) fn ratio(gap: &Gap) -> String {
+    let high = gap.ratio_high.map_or_else(|| "…".to_owned(), decimals);
+    format!("{} [{}, {high}]", decimals(gap.ratio), decimals(gap.ratio_low))
+}
+
+fn decimals(ratio: f64) -> String {
+    if ratio < 9.95 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
+}
+
+/// The comparison in sentences, headline first; none without a reference.
+pub(crate) fn sentences(report: &Report) -> Vec<String> {
+    let Some(reference) = &report.reference else { return Vec::new() };
+    let mut sentences = Vec::new();
+    sentences.push(match &report.coverage {
+        Some(coverage) => format!(
+            "Coverage {} (95 % interval {} to {}): {} of the reference's texts have one of the corpus among their nearest; of a corpus of the same kind {} would.",
+            percent(coverage.score),
+            percent(coverage.interval.low),
+            percent(coverage.interval.high),
+            percent(coverage.covered),
+            percent(coverage.expected),
+        ),
+        None => "The reference has too few texts to say how much of it is covered.".to_owned(),
+    });
+    let gaps = gaps(report);
+    let mass = report.coverage.as_ref().map_or(0.0, |coverage| coverage.gap_mass);
+    sentences.push(match gaps.len() {
+        0 => format!("No significant gap in the {} leaves that the reference has.", count(report.gaps.len() as u64)),
+        _ => format!(
+            "{} among {} leaves that the reference has, with {} of its texts.",
+            counted(gaps.len() as u64, "significant gap"),
+            count(report.gaps.len() as u64),
+            percent(mass),
+        ),
+    });
+    if let Some(novelty) = &report.novelty {
+        sentences.push(format!(
+            "{} of the corpus ({}) lie outside the reference; of a corpus of the same kind {} would.",
+            counted(novelty.texts, "text"),
+            percent(novelty.share),
+            percent(novelty.expected),
+        ));
+    }
+    if reference.synthetic > 0 {
+        sentences.push(format!(
+            "{} of the reference are marked synthetic and were left out.",
+            counted(reference.synthetic, "record")
+        ));
+    }
+    sentences
+}
+
+/// What the comparison was with.
+pub(crate) fn reference(report: &Report) -> Option<String> {
+    let reference = report.reference.as_ref()?;
+    let more = reference.files.len().saturating_sub(1);
+    Some(format!(
+        "{}{}: {}, {} distinct",
+        fit(reference.files.first().map_or("", String::as_str), QUOTED),
+        if more > 0 { format!(" and {more} more") } else { String::new() },
+        counted(reference.rows, "record"),
+        count(reference.distinct_texts),
+    ))
+}
+
+/// What to do about the gaps, and about what the reference does not have.
+pub(crate) fn next_steps(report: &Report) -> Vec<String> {
+    let mut steps = Vec::new();
+    let gaps = gaps(report);
+    if !gaps.is_empty() {
+        let names: Vec<String> =
+            gaps.iter().take(NAMED).map(|gap| format!("“{}” ({})", fit(&gap.name, QUOTED), kind(gap))).collect();
+        let first = if gaps.len() > NAMED { ", first" } else { ":" };
+        steps.push(format!(
+            "Fill {}{first} {}; `semcov plan` with the same reference says how many examples, and from which seeds.",
+            counted(gaps.len() as u64, "gap"),
+            names.join(", "),
+        ));
+    }
+    if let Some(novelty) = report.novelty.as_ref().filter(|novelty| novelty.share > 2.0 * novelty.expected)
+        && let Some(group) = novelty.groups.first()
+    {
+        steps.push(format!(
+            "Look at what the reference does not have, “{}” first ({}): wanted, or out of place?",
+            fit(&group.name, QUOTED),
+            counted(group.texts, "text"),
+        ));
+    }
+    steps
+}
+
+/// A hole in words: how much of the leaf is uncovered, and how far.
+pub(crate) fn hole(hole: &crate::report::Hole) -> String {
+    format!(
+        "{} of {} uncovered, {} further away",
+        count(hole.uncovered),
+        count(hole.reference_texts),
+        similarity(hole.excess)
+    )
+}
