@@ -62,7 +62,7 @@ impl Findings {
             members.iter().map(|members| median(members.iter().map(p_value)) <= OUT_OF_PLACE).collect();
         let sizes: Vec<u64> = members.iter().map(|members| members.len() as u64).collect();
         let target: Vec<f64> = out_of_place.iter().map(|&out| if out { 0.0 } else { 1.0 }).collect();
-        let needed = plan.allocate(&sizes, &target).needed;
+        let needed = plan.allocate(&sizes, &target, 0).needed;
         Ok(Self { codebook, leaf, region, members, outlier, moments, map, tally, out_of_place, needed })
     }
 }
