@@ -5,7 +5,7 @@ mod assemble;
 mod document;
 mod findings;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod render;
 pub mod rows;
 mod shown;
