@@ -109,7 +109,7 @@ fn line_of(source: &str, name: &str) -> Option<usize> {
     let mut at = 0;
     while let Some(open) = source[at..].find("{{").into_iter().chain(source[at..].find("{%")).min() {
         let start = at + open;
-        let end = source[start..].find(['}']).map_or(source.len(), |end| start + end);
+        let end = source[start..].find('}').map_or(source.len(), |end| start + end);
         let tag = &source[start..end];
         let found = tag
             .match_indices(name)

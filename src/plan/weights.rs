@@ -33,10 +33,9 @@ impl LeafWeights {
             return Err(Error::Setting { setting: "weight_cap", expected, got: cap.to_string() });
         }
         let rows: u64 = counts.iter().sum();
-        let weight = |(&count, &target): (&u64, &f64)| match count {
-            // Of no row.
-            0 => 1.0,
-            _ => (target * rows as f64 / count as f64).clamp(1.0 / cap, cap),
+        // A leaf without rows has none to weigh.
+        let weight = |(&count, &target): (&u64, &f64)| {
+            if count == 0 { 1.0 } else { (target * rows as f64 / count as f64).clamp(1.0 / cap, cap) }
         };
         Ok(Self(counts.iter().zip(target).map(weight).collect()))
     }
