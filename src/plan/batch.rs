@@ -1,12 +1,12 @@
 //! Batch files: generation requests as the vendors' batch interfaces take them.
 //!
-//! - **OpenAI**, Batch API: a JSONL file with a line `{"custom_id", "method", "url", "body"}` per request, the body that
-//!   of `/v1/chat/completions`; at most 50,000 requests and 200 MB a file
+//! - **OpenAI**, Batch API: a JSONL file with a line `{"custom_id", "method", "url", "body"}` per request, the body
+//!   that of `/v1/chat/completions`; at most 50,000 requests and 200 MB a file
 //!   (<https://platform.openai.com/docs/api-reference/batch/create>). The answer's limit is `max_completion_tokens`:
 //!   `max_tokens` is deprecated, and refused by reasoning models
 //!   (<https://platform.openai.com/docs/api-reference/chat/create>).
-//! - **Anthropic**, Message Batches API: one JSON body `{"requests": [{"custom_id", "params"}]}`, the parameters those of
-//!   `/v1/messages`; at most 100,000 requests or 256 MB
+//! - **Anthropic**, Message Batches API: one JSON body `{"requests": [{"custom_id", "params"}]}`, the parameters those
+//!   of `/v1/messages`; at most 100,000 requests or 256 MB
 //!   (<https://platform.claude.com/docs/en/build-with-claude/batch-processing>), ids that match
 //!   `^[a-zA-Z0-9_-]{1,64}$` (<https://platform.claude.com/docs/en/api/messages/batches/create>).
 //!

@@ -73,7 +73,7 @@ pub struct GenerationRequest {
 }
 
 impl AugmentationPlan {
-    /// The requests of the plan: leaf by leaf as the plan has them, seed by seed.
+    /// The requests of the plan: leaf by leaf as the plan has them, seed by seed. A leaf without seeds has none.
     ///
     /// Each is an error where the template cannot be rendered.
     pub fn requests<'a>(

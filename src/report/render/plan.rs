@@ -337,8 +337,9 @@ mod tests {
         }
         fs_err::write(&new, plan_schema()).unwrap();
         panic!(
-            "the plan's types and schemas/plan.schema.json differ: raise PLAN_SCHEMA_VERSION (now {PLAN_SCHEMA_VERSION}) \
-             if a field was removed or changed its meaning, then `mv schemas/plan.schema.json.new schemas/plan.schema.json`"
+            "the plan's types and schemas/plan.schema.json differ: raise PLAN_SCHEMA_VERSION (now \
+             {PLAN_SCHEMA_VERSION}) if a field was removed or changed its meaning, then \
+             `mv schemas/plan.schema.json.new schemas/plan.schema.json`"
         );
     }
 }
