@@ -31,7 +31,8 @@ pub enum Budget {
 pub struct PlanParams {
     /// How many examples to add. Default 10 % of the distinct texts.
     pub budget: Budget,
-    /// The most that added examples may be of the resulting corpus, from 0 to below 1. Default 0.2.
+    /// The most that synthetic texts, those added and those already there, may be of the resulting corpus, from 0 to
+    /// below 1. Default 0.2.
     pub synthetic_share: f64,
 }
 
@@ -68,36 +69,40 @@ pub struct ValidPlanParams(PlanParams);
 /// Examples to add.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allocation {
-    /// The budget as a number, capped by the synthetic share.
+    /// The budget asked for, as a number.
+    pub asked: u64,
+    /// The same, capped by the synthetic share.
     pub budget: u64,
     /// Examples for each class; their sum is the budget where any class has a target share.
     pub needed: Vec<u64>,
 }
 
 impl ValidPlanParams {
-    /// Distributes the budget over classes with the same target share each.
+    /// The settings.
     #[must_use]
-    pub fn allocate_evenly(&self, counts: &[u64]) -> Allocation {
-        self.allocate(counts, &vec![1.0; counts.len()])
+    pub fn params(&self) -> &PlanParams {
+        &self.0
     }
 
     /// Distributes the budget over classes of `counts` distinct texts and `target` shares (see [`water_fill`]).
+    /// `synthetic` of the texts are synthetic already; they count against the synthetic share.
     ///
     /// # Panics
     /// If the lengths differ.
     #[must_use]
-    pub fn allocate(&self, counts: &[u64], target: &[f64]) -> Allocation {
+    pub fn allocate(&self, counts: &[u64], target: &[f64], synthetic: u64) -> Allocation {
         let texts: u64 = counts.iter().sum();
         let asked = match self.0.budget {
             Budget::Examples(examples) => examples,
             // 10 % of 15,000 is 1,500, and not 1,500.0000000000002 rounded up.
             Budget::Share(share) => (share * texts as f64).round() as u64,
         };
-        // B / (n + B) <= s where B <= n s / (1 - s); 1e-9 for the rounding of the division.
+        // (S + B) / (n + B) <= s where B <= (n s - S) / (1 - s). 1e-12 is for the rounding of n s and of the division;
+        // below zero, the conversion gives 0.
         let share = self.0.synthetic_share;
-        let most = (texts as f64 * share / (1.0 - share) * (1.0 + 1e-9)).floor() as u64;
-        let budget = asked.min(most);
-        Allocation { budget, needed: water_fill(counts, target, budget) }
+        let most = (texts as f64 * share * (1.0 + 1e-12) - synthetic as f64) / (1.0 - share);
+        let budget = asked.min((most * (1.0 + 1e-12)).floor() as u64);
+        Allocation { asked, budget, needed: water_fill(counts, target, budget) }
     }
 }
 
@@ -247,13 +252,37 @@ mod tests {
 
     #[test]
     fn budgets() {
-        let plan = |params: PlanParams| params.check().unwrap().allocate_evenly(&[100, 50, 30, 0]);
-        assert_eq!(plan(PlanParams::default()), Allocation { budget: 18, needed: vec![0, 0, 0, 18] });
-        let all = |examples| plan(PlanParams { budget: Budget::Examples(examples), ..PlanParams::default() }).budget;
+        let plan =
+            |params: PlanParams, synthetic| params.check().unwrap().allocate(&[100, 50, 30, 0], &[1.0; 4], synthetic);
+        let needed = vec![0, 0, 0, 18];
+        assert_eq!(plan(PlanParams::default(), 0), Allocation { asked: 18, budget: 18, needed });
+        let all = |examples, synthetic| {
+            let params = PlanParams { budget: Budget::Examples(examples), ..PlanParams::default() };
+            plan(params, synthetic).budget
+        };
         // 45 added to 180 are 20 % of 225.
-        assert_eq!([all(45), all(46), all(u64::MAX)], [45; 3]);
-        let none = PlanParams::default().check().unwrap().allocate_evenly(&[]);
-        assert_eq!(none, Allocation { budget: 0, needed: vec![] });
+        assert_eq!([45, 46, u64::MAX].map(|examples| all(examples, 0)), [45; 3]);
+        // With 16 of the 180 synthetic, 25 more make 41 of 205, which are 20 %; with 36 the share is reached.
+        assert_eq!([25, 26].map(|examples| all(examples, 16)), [25; 2]);
+        assert_eq!([36, 37, 180].map(|synthetic| all(9, synthetic)), [0; 3]);
+        let none = PlanParams::default().check().unwrap().allocate(&[], &[], 0);
+        assert_eq!(none, Allocation { asked: 0, budget: 0, needed: vec![] });
+    }
+
+    proptest! {
+        #[test]
+        fn synthetic_texts_stay_below_their_share(
+            texts in 0u64..1_000_000, synthetic in 0f64..1.0, share in 0f64..0.99, asked in 0u64..1_000_000,
+        ) {
+            let synthetic = (texts as f64 * synthetic) as u64;
+            let params = PlanParams { budget: Budget::Examples(asked), synthetic_share: share };
+            let budget = params.check().unwrap().allocate(&[texts], &[1.0], synthetic).budget;
+            prop_assert!(budget <= asked);
+            // How far a number of added texts is above the cap; 1e-4 texts are the tolerance at a million.
+            let excess = |added: u64| (synthetic + added) as f64 - share * (texts + added) as f64;
+            prop_assert!(budget == 0 || excess(budget) <= 1e-4, "{budget} of {asked}");
+            prop_assert!(budget == asked || excess(budget + 1) > -1e-4, "{budget} of {asked} could be more");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Findings {
             members.iter().map(|m| !m.is_empty() && median(m.iter().map(p_value)) <= OUT_OF_PLACE).collect();
         let sizes: Vec<u64> = members.iter().map(|members| members.len() as u64).collect();
         let target: Vec<f64> = out_of_place.iter().map(|&out| if out { 0.0 } else { 1.0 }).collect();
-        let needed = plan.allocate(&sizes, &target).needed;
+        let needed = plan.allocate(&sizes, &target, 0).needed;
         let near_duplicates = NearDuplicates::of(vectors);
         let saturation = saturation(vectors);
         Ok(Self {

@@ -8,7 +8,7 @@ mod comparison;
 mod document;
 mod findings;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod reference;
 pub mod render;
 pub mod rows;

@@ -200,7 +200,7 @@ fn quoted(need: &Need) -> String {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn join(items: &[String]) -> String {
+pub(super) fn join(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),
