@@ -22,6 +22,8 @@ pub struct CorpusOptions {
     pub label: Option<String>,
     /// The column of what a record belongs to; never recognised, only named.
     pub group_by: Option<String>,
+    /// The column that marks generated records: by anything but null, false, 0, no, none, human and real.
+    pub synthetic: Option<String>,
     /// A column of vectors: lists of finite numbers, of one length, which the caller checks.
     pub vectors: Option<String>,
     /// The format of every input; compression is always recognised.

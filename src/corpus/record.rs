@@ -13,6 +13,8 @@ pub struct Record {
     pub label: Option<String>,
     /// What it belongs to (a conversation, a document), if the user named such a column.
     pub group: Option<String>,
+    /// Whether it is marked as generated.
+    pub synthetic: bool,
     /// Its vector, if the corpus brings vectors; not normalized.
     pub vector: Option<Vec<f32>>,
 }

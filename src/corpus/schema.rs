@@ -49,6 +49,8 @@ const ID: [&str; 11] =
     ["id", "_id", "uid", "uuid", "guid", "question_id", "task_id", "prompt_id", "example_id", "record_id", "doc_id"];
 const LABEL: [&str; 6] = ["label", "intent", "category", "class", "topic", "label_text"];
 const SOURCE: [&str; 5] = ["source", "data_source", "dataset", "dataset_name", "origin"];
+/// Columns that mark generated records.
+const SYNTHETIC: [&str; 4] = ["synthetic", "is_synthetic", "generated", "is_generated"];
 /// Columns that are never the text, beside ids, labels and sources.
 const OTHER: [&str; 14] = [
     "split",
@@ -81,7 +83,8 @@ fn folded(name: &str) -> String {
 /// Whether a column of this name is recognised on its own.
 pub(super) fn is_known(name: &str) -> bool {
     let name = folded(name);
-    name == "text" || [&TURNS[..], &TEXT, &ID, &LABEL, &SOURCE].iter().any(|names| names.contains(&name.as_str()))
+    name == "text"
+        || [&TURNS[..], &TEXT, &ID, &LABEL, &SOURCE, &SYNTHETIC].iter().any(|names| names.contains(&name.as_str()))
 }
 
 /// Whether a column of this name holds turns of a conversation.
@@ -99,6 +102,7 @@ pub(super) struct Binding {
     pub(super) source: Option<ColumnPath>,
     pub(super) label: Option<ColumnPath>,
     pub(super) group: Option<ColumnPath>,
+    pub(super) synthetic: Option<ColumnPath>,
     pub(super) vectors: Option<ColumnPath>,
     /// What was bound, as words: `text = …, id = …`.
     pub(super) described: String,
@@ -258,8 +262,9 @@ impl Observed {
         let label = named("label", label.as_ref())?;
         let source = named("source", roles.source.as_ref())?;
         let group = named("group-by", options.group_by.as_ref())?;
+        let synthetic = named("synthetic", roles.synthetic.as_ref())?;
         let vectors = named("vectors", options.vectors.as_ref())?;
-        Ok(Binding { columns, text, id, source, label, group, vectors, described })
+        Ok(Binding { columns, text, id, source, label, group, synthetic, vectors, described })
     }
 
     /// The column a name means, exactly or else in any case, and the path into its values.
@@ -312,8 +317,9 @@ impl Observed {
         }
         let free = self.names.iter().zip(&self.seen).filter(|(name, seen)| {
             let folded = folded(name);
-            let other =
-                [&ID[..], &LABEL, &SOURCE, &OTHER, &ANSWER].iter().any(|names| names.contains(&folded.as_str()));
+            let other = [&ID[..], &LABEL, &SOURCE, &SYNTHETIC, &OTHER, &ANSWER]
+                .iter()
+                .any(|names| names.contains(&folded.as_str()));
             seen.is_text() && !other && !roles.uses(name)
         });
         let free: Vec<(&String, &Seen)> = free.collect();
@@ -393,6 +399,7 @@ struct Roles {
     id: Option<String>,
     label: Option<String>,
     source: Option<String>,
+    synthetic: Option<String>,
     /// Columns the user named for anything.
     named: Vec<String>,
 }
@@ -406,11 +413,13 @@ impl Roles {
                 usual.iter().copied().filter(|name| !of_text.iter().any(|used| used == name)).collect();
             named.clone().or_else(|| observed.first_of(&free, Seen::is_name).map(str::to_owned))
         };
-        let named = [&options.id, &options.source, &options.label, &options.group_by, &options.vectors];
+        let named =
+            [&options.id, &options.source, &options.label, &options.group_by, &options.synthetic, &options.vectors];
         Self {
             id: role(&options.id, &ID),
             label: role(&options.label, &LABEL),
             source: role(&options.source, &SOURCE),
+            synthetic: role(&options.synthetic, &SYNTHETIC),
             named: named.into_iter().flatten().cloned().collect(),
         }
     }

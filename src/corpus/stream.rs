@@ -90,7 +90,8 @@ impl Corpus {
 
 impl Input {
     fn recognise(source: Source, options: &CorpusOptions) -> Result<Self> {
-        let wanted = [&options.id, &options.source, &options.label, &options.group_by, &options.vectors];
+        let wanted =
+            [&options.id, &options.source, &options.label, &options.group_by, &options.synthetic, &options.vectors];
         let wanted = wanted.into_iter().flatten().map(String::as_str);
         let of_text = options.text.iter().flat_map(TextTemplate::columns).map(|(name, _)| name);
         let wanted: Vec<&str> = of_text.chain(wanted).collect();
@@ -143,7 +144,7 @@ impl Input {
 
     /// A row's record. A row without an id is named by its place in its file.
     fn record(&self, line: u64, cells: &[Cell]) -> Result<Record, String> {
-        let Binding { text, id, source, label, group, vectors, .. } = &self.binding;
+        let Binding { text, id, source, label, group, synthetic, vectors, .. } = &self.binding;
         let name =
             |path: &Option<_>| path.as_ref().map_or(Ok(None), |path: &super::column::ColumnPath| path.name_in(cells));
         Ok(Record {
@@ -152,9 +153,15 @@ impl Input {
             source: name(source)?,
             label: name(label)?,
             group: name(group)?,
+            synthetic: name(synthetic)?.is_some_and(|value| is_yes(&value)),
             vector: vectors.as_ref().map(|path| path.vector_in(cells)).transpose()?.flatten(),
         })
     }
+}
+
+/// Whether a mark says yes: anything but the usual ways to say no. So a column that names the generator marks as well.
+fn is_yes(mark: &str) -> bool {
+    !["false", "0", "no", "n", "none", "null", "human", "real"].contains(&mark.trim().to_lowercase().as_str())
 }
 
 /// The rows of a [`Corpus`], see [`Corpus::records`].

@@ -47,6 +47,8 @@ pub struct RecordTable {
     id_bytes: String,
     id_ends: Vec<u64>,
     texts: Vec<u32>,
+    /// Rows marked synthetic, ascending.
+    synthetic: Vec<u32>,
     /// Sources of the records.
     pub sources: Categories,
     /// Labels of the records.
@@ -60,6 +62,9 @@ impl RecordTable {
     pub fn push(&mut self, record: &super::Record, text: Option<u32>) {
         self.id_bytes.push_str(&record.id);
         self.id_ends.push(self.id_bytes.len() as u64);
+        if record.synthetic {
+            self.synthetic.push(self.texts.len() as u32);
+        }
         self.texts.push(text.unwrap_or(NONE));
         self.sources.push(record.source.as_deref());
         self.labels.push(record.label.as_deref());
@@ -89,6 +94,12 @@ impl RecordTable {
     #[must_use]
     pub fn text(&self, row: usize) -> Option<u32> {
         Some(self.texts[row]).filter(|&text| text != NONE)
+    }
+
+    /// Whether record `row` is marked as generated.
+    #[must_use]
+    pub fn is_synthetic(&self, row: usize) -> bool {
+        self.synthetic.binary_search(&(row as u32)).is_ok()
     }
 
     /// Renumbers the distinct texts: what was `i` becomes `new_index[i]`.

@@ -10,6 +10,7 @@ use crate::report::findings::Findings;
 use crate::report::reference::Reference;
 use crate::report::rows::RowRecord;
 use crate::report::shown::Shown;
+use crate::vectors::EmbeddingMatrix;
 use crate::{Error, Result};
 
 /// The settings of an analysis.
@@ -34,9 +35,10 @@ pub struct ReportParams {
 pub struct Analysis<'a> {
     /// The document.
     pub report: Report,
-    records: &'a RecordTable,
-    reference: Option<&'a Reference>,
-    found: Findings,
+    pub(super) records: &'a RecordTable,
+    pub(super) vectors: &'a EmbeddingMatrix,
+    pub(super) reference: Option<&'a Reference>,
+    pub(super) found: Findings,
 }
 
 /// What the rows of the corpus, and those of the reference, have in the column `corpus`.
@@ -132,5 +134,5 @@ pub fn analyze<'a>(
     let assembly =
         Assembly { records, found: &found, shown: &shown, texts: &texts, reference: reference_texts.as_ref() };
     let report = assembly.report(corpus, embedded, params);
-    Ok(Analysis { report, records, reference, found })
+    Ok(Analysis { report, records, vectors, reference, found })
 }

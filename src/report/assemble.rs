@@ -13,7 +13,7 @@ use crate::report::document::{
     DuplicateGroup, Example, Histogram, Histograms, Leaf, Map, MapPoint, Need, Outlier, Region, Report, SCHEMA_VERSION,
     Settings,
 };
-use crate::report::findings::Findings;
+use crate::report::findings::{Findings, shares};
 use crate::report::reference::ReferenceTexts;
 use crate::report::shown::{LEAF_NAMING_TEXTS, NAMING_TEXTS, SHOWN_CHARACTERS, Shown};
 use crate::report::tally::{Shares, mean, median, per_class};
@@ -111,9 +111,7 @@ impl Assembly<'_> {
     /// Share of the reference in every leaf.
     fn reference_shares(&self) -> Option<Vec<f64>> {
         let (_, leaf) = self.found.beside.as_ref()?;
-        let counts = leaf.counts(self.found.codebook.n_leaves());
-        let all = counts.iter().sum::<u64>().max(1) as f64;
-        Some(counts.into_iter().map(|count| count as f64 / all).collect())
+        Some(shares(&leaf.counts(self.found.codebook.n_leaves())))
     }
 
     /// A text of the corpus that was asked for.
@@ -184,7 +182,7 @@ impl Assembly<'_> {
                 sources: sources.by_region[id].clone(),
                 labels: labels.by_region[id].clone(),
                 out_of_place: found.out_of_place[id],
-                needed: found.needed[id],
+                needed: leaves_of(id as u32).iter().map(|&leaf| found.needed[leaf as usize]).sum(),
             })
             .collect();
         regions.sort_by_key(|region| (Reverse(region.rows), region.id));

@@ -7,7 +7,6 @@ use super::document::Example;
 use super::reference::ReferenceTexts;
 use super::shown::{NAMING_TEXTS, SHOWN_CHARACTERS, ShownBeside};
 use crate::cluster::TermCounts;
-use crate::corpus::cut;
 use crate::coverage::LeafTest;
 
 /// Leaves listed as holes.
@@ -49,7 +48,10 @@ impl Comparison<'_> {
         let mut examples = self.shown.gaps.iter();
         let gap = |test: &LeafTest| {
             let shown = if test.significant { examples.next() } else { None };
-            self.leaf(test, shown.into_iter().flatten().map(|&text| self.reference_example(text)).collect())
+            self.leaf(
+                test,
+                shown.into_iter().flatten().map(|&text| self.texts.example(text, SHOWN_CHARACTERS)).collect(),
+            )
         };
         let gaps = gaps.iter().map(gap).collect();
         let mut examples = self.shown.surplus.iter();
@@ -89,10 +91,6 @@ impl Comparison<'_> {
         }
     }
 
-    fn reference_example(&self, text: u32) -> Example {
-        Example { id: self.texts.reference().id(text).to_owned(), text: cut(self.texts.get(text), SHOWN_CHARACTERS) }
-    }
-
     fn holes(&self) -> Vec<Hole> {
         let shown = self.beside.holes.iter().zip(&self.shown.holes).take(HOLES);
         shown
@@ -104,7 +102,7 @@ impl Comparison<'_> {
                 p_value: test.p_value,
                 p_adjusted: test.p_adjusted,
                 excess: *excess,
-                examples: examples.iter().map(|&text| self.reference_example(text)).collect(),
+                examples: examples.iter().map(|&text| self.texts.example(text, SHOWN_CHARACTERS)).collect(),
             })
             .collect()
     }

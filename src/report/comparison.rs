@@ -145,3 +145,13 @@ pub struct SourceCoverage {
     /// Share that nothing else in the corpus covers, 0 to 1.
     pub alone: f64,
 }
+
+/// `missing`, `thin`, `covered`, or `more` than the reference has.
+pub(crate) fn gap_word(gap: &Gap) -> &'static str {
+    match gap.kind {
+        GapKind::Missing => "missing",
+        GapKind::Thin => "thin",
+        GapKind::Covered if gap.significant => "more",
+        GapKind::Covered => "covered",
+    }
+}

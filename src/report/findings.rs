@@ -1,11 +1,13 @@
 //! What the stages find in an embedded corpus, before anything is put in words.
 
+use std::collections::BTreeMap;
+
 use crate::Result;
 use crate::cluster::{Assignment, Codebook, CodebookParams};
 use crate::coverage::{NearDuplicates, saturation};
 use crate::embed::EmbeddedCorpus;
 use crate::ood::{CentroidParams, OutlierParams, OutlierScores, score_within};
-use crate::plan::PlanParams;
+use crate::plan::{PlanParams, Target, TargetLeaves};
 use crate::progress::Progress;
 use crate::report::ReportParams;
 use crate::report::beside::{Beside, Placed};
@@ -36,7 +38,7 @@ pub(super) struct Findings {
     pub(super) tally: TextTally,
     /// For each region, whether its texts are mostly outliers.
     pub(super) out_of_place: Vec<bool>,
-    /// For each region, the examples to add.
+    /// For each leaf, the examples to add.
     pub(super) needed: Vec<u64>,
     /// Near-duplicate groups of a sample.
     pub(super) near_duplicates: NearDuplicates,
@@ -88,9 +90,22 @@ impl Findings {
         let p_value = |&text: &u32| outlier.p_value[text as usize];
         let out_of_place: Vec<bool> =
             members.iter().map(|m| !m.is_empty() && median(m.iter().map(p_value)) <= OUT_OF_PLACE).collect();
-        let sizes: Vec<u64> = members.iter().map(|members| members.len() as u64).collect();
-        let target: Vec<f64> = out_of_place.iter().map(|&out| if out { 0.0 } else { 1.0 }).collect();
-        let needed = plan.allocate(&sizes, &target, 0).needed;
+        let counts = leaf.counts(codebook.n_leaves());
+        let reference_shares = beside.as_ref().map(|(_, leaf)| shares(&leaf.counts(codebook.n_leaves())));
+        let leaves = TargetLeaves {
+            counts: &counts,
+            reference: reference_shares.as_deref(),
+            region_of_leaf: &codebook.region_of_leaf,
+            region_names: &[],
+            out_of_place: &leaves_out_of_place(&codebook, &out_of_place, beside.is_some()),
+        };
+        let target = if beside.is_some() { Target::Reference } else { Target::Uniform };
+        let synthetic = tally.real.iter().filter(|real| !**real).count() as u64;
+        let needed = match target.shares(&leaves, &BTreeMap::new()) {
+            Ok(target) => plan.allocate(&counts, &target, synthetic).needed,
+            // Everything is out of place.
+            Err(_) => vec![0; counts.len()],
+        };
         let near_duplicates = NearDuplicates::of(vectors);
         let saturation = saturation(vectors);
         Ok(Self {
@@ -109,4 +124,22 @@ impl Findings {
             beside,
         })
     }
+}
+
+impl Findings {
+    /// For each leaf, whether it gets no examples.
+    pub(super) fn leaves_out_of_place(&self) -> Vec<bool> {
+        leaves_out_of_place(&self.codebook, &self.out_of_place, self.beside.is_some())
+    }
+}
+
+/// The leaves of regions out of place. What a reference wants is in place.
+fn leaves_out_of_place(codebook: &Codebook, regions: &[bool], has_reference: bool) -> Vec<bool> {
+    codebook.region_of_leaf.iter().map(|&region| regions[region as usize] && !has_reference).collect()
+}
+
+/// Counts as shares of their sum.
+pub(super) fn shares(counts: &[u64]) -> Vec<f64> {
+    let all = counts.iter().sum::<u64>().max(1) as f64;
+    counts.iter().map(|&count| count as f64 / all).collect()
 }

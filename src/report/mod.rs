@@ -2,6 +2,7 @@
 
 mod analyze;
 mod assemble;
+mod augment;
 mod beside;
 mod compared;
 mod comparison;
@@ -17,6 +18,8 @@ mod summary;
 mod tally;
 
 pub use analyze::{Analysis, ReportParams, analyze};
+pub use augment::AugmentParams;
+pub(crate) use comparison::gap_word;
 pub use comparison::*;
 pub use document::*;
 pub use reference::Reference;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::beside::fit_together;
 use super::comparison::{ReferenceKind, ReferenceSummary};
+use super::document::Example;
 use super::tally::TextTally;
 use crate::cluster::{Assignment, Codebook, CodebookParams};
-use crate::corpus::{CollectedTexts, ContentHash, Corpus, Input};
+use crate::corpus::{CollectedTexts, ContentHash, Corpus, Input, cut};
 use crate::embed::{EmbeddedCorpus, EncoderId};
 use crate::progress::Progress;
 use crate::vectors::EmbeddingMatrix;
@@ -114,6 +115,11 @@ pub(super) struct ReferenceTexts<'a> {
 impl ReferenceTexts<'_> {
     pub(super) fn reference(&self) -> &Reference {
         self.reference
+    }
+
+    /// The record that stands for a text that was asked for.
+    pub(super) fn example(&self, text: u32, characters: usize) -> Example {
+        Example { id: self.reference.id(text).to_owned(), text: cut(self.get(text), characters) }
     }
 
     /// A text that was asked for; empty for another.

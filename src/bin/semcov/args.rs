@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::console::Verbosity;
-use crate::settings::Settings;
+use crate::settings::{PlanSettings, Settings};
 
 /// Semantic coverage for training data: what a corpus covers, what it lacks, what does not belong.
 #[derive(Debug, Parser)]
@@ -43,6 +43,13 @@ pub(crate) enum Command {
   zstdcat drop.jsonl.zst | semcov report - --format markdown")]
     Report(ReportArgs),
 
+    /// Plan what to add: how many examples each leaf needs, from which seeds, and the requests that generate them
+    #[command(after_help = "Examples:
+  semcov plan train.jsonl --reference traffic.jsonl --budget 500 -o plan.jsonl
+  semcov plan train.jsonl --budget 10% --requests openai --model MODEL -o plan.jsonl
+  semcov plan train.jsonl --target sqrt --weights weights.jsonl")]
+    Plan(PlanArgs),
+
     /// Embed a corpus and write its vectors
     #[command(after_help = "Examples:
   semcov embed train.jsonl -o vectors.parquet
@@ -69,10 +76,10 @@ pub(crate) enum Command {
   semcov man ~/.local/share/man/man1")]
     Man(ManArgs),
 
-    /// Print the JSON schema of the report
+    /// Print the JSON schema of the report, or of a plan
     #[command(after_help = "Example:
-  semcov schema > report.schema.json")]
-    Schema,
+  semcov schema report > report.schema.json")]
+    Schema(SchemaArgs),
 }
 
 /// What to read, and with which settings: common to every command that reads a corpus.
@@ -140,12 +147,44 @@ pub(crate) struct ReportArgs {
     pub format: Format,
 }
 
-/// What `report` prints on standard output.
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+
+    #[command(flatten)]
+    pub reference: ReferenceArgs,
+
+    #[command(flatten)]
+    pub plan: PlanSettings,
+
+    /// Write the plan as JSONL: a header, then a line per leaf; `semcov schema plan` prints its schema
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Write generation requests in this vendor's batch format; nothing is sent
+    #[arg(long, value_name = "openai|anthropic", help_heading = "Output")]
+    pub requests: Option<String>,
+
+    /// Where the requests go; a second file gets -2 before its extension [default: the plan's name with .requests]
+    #[arg(long, value_name = "FILE", requires = "requests", help_heading = "Output")]
+    pub requests_output: Option<PathBuf>,
+
+    /// Write a weight per record, for reweighting or oversampling instead of generating, as JSONL with id and weight
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub weights: Option<PathBuf>,
+
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table", env = "SEMCOV_FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+/// What `report` and `plan` print on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// A summary for the terminal
     Table,
-    /// The whole report
+    /// The whole document
     Json,
     /// A summary for a pull request
     Markdown,
@@ -192,6 +231,22 @@ pub(crate) struct InitArgs {
     /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArgs {
+    /// Which document
+    #[arg(value_enum, default_value = "report")]
+    pub document: Document,
+}
+
+/// A document that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Document {
+    /// `semcov report --json`
+    Report,
+    /// `semcov plan --format json`
+    Plan,
 }
 
 #[derive(Args, Debug)]

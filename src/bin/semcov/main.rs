@@ -18,12 +18,13 @@ fn main() -> std::process::ExitCode {
     let console = console::Console::new(cli.verbosity());
     let outcome = match cli.command {
         Command::Report(args) => commands::report::run(&args, &console),
+        Command::Plan(args) => commands::plan::run(&args, &console),
         Command::Embed(args) => commands::embed::run(&args, &console),
         Command::Model(args) => commands::model::run(&args, &console),
         Command::Init(args) => commands::init::run(&args, &console),
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),
-        Command::Schema => commands::schema::run(),
+        Command::Schema(args) => commands::schema::run(&args),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -66,7 +66,8 @@ impl Session {
         settings.text = args.reference_text.clone().or(settings.text);
         settings.vectors = args.reference_vectors.clone().or(settings.vectors);
         let named = corpus_options(&settings)?;
-        let recognised = CorpusOptions { id: None, source: None, label: None, group_by: None, ..named.clone() };
+        let recognised =
+            CorpusOptions { id: None, source: None, label: None, group_by: None, synthetic: None, ..named.clone() };
         let opened = Corpus::open(&args.reference, &named);
         let corpus = opened.or_else(|error| Corpus::open(&args.reference, &recognised).map_err(|_| error))?;
         note_inputs(&corpus, console);
@@ -198,7 +199,7 @@ fn note_inputs(corpus: &Corpus, console: &Console) {
 }
 
 fn corpus_options(settings: &Settings) -> Result<CorpusOptions> {
-    let Settings { text, id, source, label, group_by, input_format, header, .. } = settings.clone();
+    let Settings { text, id, source, label, group_by, synthetic, input_format, header, .. } = settings.clone();
     let vectors = match settings.vectors.as_deref().map(Given::of) {
         Some(Given::Column(column)) => Some(column),
         _ => None,
@@ -209,6 +210,7 @@ fn corpus_options(settings: &Settings) -> Result<CorpusOptions> {
         source,
         label,
         group_by,
+        synthetic,
         vectors,
         format: input_format.as_deref().map(str::parse).transpose()?,
         header,

@@ -1,10 +1,12 @@
 //! The settings of a run: a flag, else `SEMCOV_*`, else the nearest `semcov.toml`, else the default.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The name of the configuration file that is looked for here and in the folders above.
 pub(crate) const FILE_NAME: &str = "semcov.toml";
@@ -35,6 +37,10 @@ pub(crate) struct Settings {
     /// Column that says what a record belongs to: a conversation, a document
     #[arg(long, value_name = "COLUMN", env = "SEMCOV_GROUP_BY", help_heading = "Reading")]
     pub group_by: Option<String>,
+
+    /// Column that marks generated records [default: recognised]
+    #[arg(long, value_name = "COLUMN", env = "SEMCOV_SYNTHETIC", help_heading = "Reading")]
+    pub synthetic: Option<String>,
 
     /// Vectors that the corpus brings: a Parquet column of float lists, or a .npy file with a row per record
     #[arg(long, value_name = "COLUMN|FILE.npy", env = "SEMCOV_VECTORS", help_heading = "Reading")]
@@ -95,6 +101,60 @@ pub(crate) struct Settings {
     /// Records to list for review [default: 20]
     #[arg(long, value_name = "N", env = "SEMCOV_OUTLIERS", help_heading = "Analysis")]
     pub outliers: Option<usize>,
+
+    /// The table `[plan]`; its flags belong to `semcov plan` alone.
+    #[arg(skip)]
+    pub plan: PlanSettings,
+}
+
+/// The settings of a plan: flags of `semcov plan`, and the table `[plan]` of `semcov.toml`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct PlanSettings {
+    /// What to move the corpus towards: reference, uniform, sqrt, or table (weights in semcov.toml) [default: reference,
+    /// or uniform without one]
+    #[arg(long, value_name = "TARGET", env = "SEMCOV_TARGET", help_heading = "Planning")]
+    pub target: Option<String>,
+
+    /// The most that synthetic texts, those already there included, may be of the result [default: 0.2]
+    #[arg(long, value_name = "SHARE", env = "SEMCOV_SYNTHETIC_SHARE", help_heading = "Planning")]
+    pub synthetic_share: Option<f64>,
+
+    /// Real texts per leaf to make examples from [default: 5]
+    #[arg(long, value_name = "N", env = "SEMCOV_SEEDS", help_heading = "Planning")]
+    pub seeds: Option<usize>,
+
+    /// Model that the generation requests name
+    #[arg(long, value_name = "MODEL", env = "SEMCOV_MODEL", help_heading = "Planning")]
+    pub model: Option<String>,
+
+    /// Tokens that an answer may have [default: from the lengths of the seeds]
+    #[arg(long, value_name = "N", env = "SEMCOV_MAX_TOKENS", help_heading = "Planning")]
+    pub max_tokens: Option<u64>,
+
+    /// File with the template of the generation prompts, in the syntax of Jinja [default: built in]
+    #[arg(long, value_name = "FILE", env = "SEMCOV_PROMPT_TEMPLATE", help_heading = "Planning")]
+    pub prompt_template: Option<PathBuf>,
+
+    /// Price of a million tokens that the model reads
+    #[arg(long, value_name = "USD", env = "SEMCOV_PRICE_INPUT", help_heading = "Planning")]
+    pub price_input: Option<f64>,
+
+    /// Price of a million tokens that the model writes
+    #[arg(long, value_name = "USD", env = "SEMCOV_PRICE_OUTPUT", help_heading = "Planning")]
+    pub price_output: Option<f64>,
+
+    /// The most, and as a reciprocal the least, that a row's leaf weighs in --weights [default: 10]
+    #[arg(long, value_name = "N", env = "SEMCOV_WEIGHT_CAP", help_heading = "Planning")]
+    pub weight_cap: Option<f64>,
+
+    /// Weights of leaves and regions for the target `table`.
+    #[arg(skip)]
+    pub target_weights: BTreeMap<String, f64>,
+
+    /// Quality weights of sources, for --weights; 1 for those not named.
+    #[arg(skip)]
+    pub source_weights: BTreeMap<String, f64>,
 }
 
 impl Settings {
@@ -108,6 +168,12 @@ impl Settings {
             sample: Some(10_000),
             budget: Some("10%".to_owned()),
             outliers: Some(20),
+            plan: PlanSettings {
+                synthetic_share: Some(0.2),
+                seeds: Some(5),
+                weight_cap: Some(10.0),
+                ..PlanSettings::default()
+            },
             ..Self::default()
         }
     }
@@ -130,11 +196,31 @@ impl Settings {
 
     /// These settings where they were given, `below` where they were not.
     fn over(&self, below: &Self) -> Result<Self> {
-        let (mut merged, mine) = (serde_json::to_value(below)?, serde_json::to_value(self)?);
-        if let (Some(merged), serde_json::Value::Object(mine)) = (merged.as_object_mut(), mine) {
-            merged.extend(mine.into_iter().filter(|(_, value)| !value.is_null()));
-        }
+        let mut merged = serde_json::to_value(below)?;
+        merge(&mut merged, serde_json::to_value(self)?);
         Ok(serde_json::from_value(merged)?)
+    }
+}
+
+impl PlanSettings {
+    /// These settings where they were given, `below` where they were not.
+    pub(crate) fn over(&self, below: &Self) -> Result<Self> {
+        let mut merged = serde_json::to_value(below)?;
+        merge(&mut merged, serde_json::to_value(self)?);
+        Ok(serde_json::from_value(merged)?)
+    }
+}
+
+/// Puts every value of `over` in its place in `below`, table by table.
+fn merge(below: &mut Value, over: Value) {
+    match (below, over) {
+        (Value::Object(below), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (below, over) => *below = over,
     }
 }
 
@@ -165,13 +251,15 @@ mod tests {
 
     #[test]
     fn the_template_names_every_key_once() {
-        let serde_json::Value::Object(keys) = serde_json::to_value(Settings::default()).unwrap() else {
-            unreachable!()
-        };
-        for key in keys.keys() {
-            let lines =
-                TEMPLATE.lines().filter(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")));
-            assert_eq!(lines.count(), 1, "{key}");
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        let keys = |table: &Value| table.as_object().unwrap().clone();
+        for (key, value) in keys(&settings).into_iter().chain(keys(&settings["plan"])) {
+            let line = if value.is_object() { format!("{key}]") } else { format!("{key} = ") };
+            let shown = |shown: &&str| {
+                let shown = shown.trim_start_matches(['#', ' ', '[']);
+                shown.starts_with(&line) || shown.starts_with(&format!("plan.{line}"))
+            };
+            assert_eq!(TEMPLATE.lines().filter(shown).count(), 1, "{key}");
         }
     }
 

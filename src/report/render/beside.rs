@@ -2,8 +2,7 @@
 
 use super::number::{count, counted, percent, similarity};
 use super::text::fit;
-use crate::coverage::GapKind;
-use crate::report::{Gap, Report};
+use crate::report::{Gap, Report, gap_word};
 
 /// Gaps named in one sentence.
 const NAMED: usize = 3;
@@ -13,16 +12,6 @@ const QUOTED: usize = 60;
 /// The significant gaps, most significant first.
 pub(crate) fn gaps(report: &Report) -> Vec<&Gap> {
     report.gaps.iter().filter(|gap| gap.significant).collect()
-}
-
-/// `missing`, `thin`, `covered`, or `more` than the reference has.
-pub(crate) fn kind(gap: &Gap) -> &'static str {
-    match gap.kind {
-        GapKind::Covered if gap.significant => "more",
-        GapKind::Missing => "missing",
-        GapKind::Thin => "thin",
-        GapKind::Covered => "covered",
-    }
 }
 
 /// A ratio with its interval: `.25 [.13, .46]`.
@@ -97,7 +86,7 @@ pub(crate) fn next_steps(report: &Report) -> Vec<String> {
     let gaps = gaps(report);
     if !gaps.is_empty() {
         let names: Vec<String> =
-            gaps.iter().take(NAMED).map(|gap| format!("“{}” ({})", fit(&gap.name, QUOTED), kind(gap))).collect();
+            gaps.iter().take(NAMED).map(|gap| format!("“{}” ({})", fit(&gap.name, QUOTED), gap_word(gap))).collect();
         let first = if gaps.len() > NAMED { ", first" } else { ":" };
         steps.push(format!(
             "Fill {}{first} {}; `semcov plan` with the same reference says how many examples, and from which seeds.",

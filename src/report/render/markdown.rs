@@ -8,7 +8,7 @@ use super::beside;
 use super::number::{count, counted, p_value, percent, score, similarity};
 use super::text::{fit, visible};
 use super::words;
-use crate::report::{CategoryShare, Gap, Report};
+use crate::report::{CategoryShare, Gap, Report, gap_word};
 
 /// Regions listed.
 const REGIONS: usize = 50;
@@ -123,7 +123,7 @@ fn gap_table(page: &mut String, gaps: &[&Gap], example: &str) {
         vec![
             gap.leaf.to_string(),
             code(&gap.name),
-            beside::kind(gap).to_owned(),
+            gap_word(gap).to_owned(),
             percent(gap.reference_share),
             percent(gap.corpus_share),
             beside::ratio(gap),

@@ -6,7 +6,7 @@ use super::beside;
 use super::number::{count, counted, p_value, percent, score, similarity};
 use super::text::{fit, width, wrap};
 use super::words;
-use crate::report::{CategoryShare, Gap, Report};
+use crate::report::{CategoryShare, Gap, Report, gap_word};
 
 /// Regions listed; the other renderers have them all.
 const REGIONS: usize = 15;
@@ -148,7 +148,7 @@ fn gap_listing(page: &mut Page, gaps: &[&Gap]) {
         let mut row =
             vec![gap.leaf.to_string(), gap.name.clone(), percent(gap.reference_share), percent(gap.corpus_share)];
         if !narrow {
-            row.extend([beside::kind(gap).to_owned(), beside::ratio(gap)]);
+            row.extend([gap_word(gap).to_owned(), beside::ratio(gap)]);
         }
         row.push(p_value(gap.p_adjusted));
         table.row(row);

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ReportArgs, console: &Console) -> Result<Exit> {
     Ok(Exit::Pass)
 }
 
-fn params(settings: &Settings) -> Result<ReportParams> {
+pub(super) fn params(settings: &Settings) -> Result<ReportParams> {
     let defaults = Settings::defaults();
     let budget = settings.budget.as_ref().or(defaults.budget.as_ref()).context("budget has a default")?;
     Ok(ReportParams {
@@ -66,7 +66,7 @@ fn write_outputs(args: &ReportArgs, rows: Option<RowFormat>, analysis: &Analysis
     Ok(())
 }
 
-fn wrote(path: &Path, console: &Console) {
+pub(super) fn wrote(path: &Path, console: &Console) {
     if !output::is_stdout(path) {
         console.note(format_args!("wrote {}", path.display()));
     }

@@ -21,7 +21,7 @@ use super::json::{JsonStyle, json};
 use super::text::fit;
 use super::{beside, number, words};
 use crate::coverage::GAP_ALPHA;
-use crate::report::{Gap, Report};
+use crate::report::{Gap, Report, gap_word};
 
 /// Columns of a text shown; the document holds the whole of it.
 const TEXT_COLUMNS: usize = 600;
@@ -90,7 +90,7 @@ pub fn html(report: &Report) -> String {
 /// Gaps, with what the renderers say of them alike.
 fn gap_rows(gaps: &[&Gap]) -> Vec<Value> {
     let row = |gap: &&Gap| {
-        context! { gap => serialized(gap), kind => beside::kind(gap), ratio => beside::ratio(gap) }
+        context! { gap => serialized(gap), kind => gap_word(gap), ratio => beside::ratio(gap) }
     };
     gaps.iter().take(ENTRIES).map(row).collect()
 }
