@@ -7,8 +7,10 @@ mod label;
 pub(crate) mod random;
 mod seeding;
 mod select;
+mod together;
 
 pub use assign::{Assignment, assign};
 pub use codebook::{Codebook, CodebookParams, default_leaves, default_regions};
 pub use label::{TermCounts, WORDS_PER_TEXT};
 pub use select::{medoid, varied_members};
+pub use together::fit_together;

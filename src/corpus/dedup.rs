@@ -18,6 +18,14 @@ impl ContentHash {
         Self::of_bytes(text.as_bytes())
     }
 
+    /// Its first 64 bits, in the order of the hashes.
+    #[must_use]
+    pub fn prefix(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0[..8]);
+        u64::from_be_bytes(first)
+    }
+
     /// The hash of any bytes.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {

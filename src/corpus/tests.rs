@@ -113,6 +113,7 @@ fn roles_are_named_or_recognised() {
         source: Some("o".to_owned()),
         label: Some("c".to_owned()),
         group: Some("9".to_owned()),
+        synthetic: true,
         vector: Some(vec![1.0, 2.5]),
     };
     assert_eq!(records(&path, &options), [record]);

@@ -1,9 +1,9 @@
 //! Holes: places inside a leaf that is no gap where reference texts have no corpus text among their nearest.
 //!
-//! In a corpus of the reference's kind a ball of [`Balls`](super::Balls) stays empty with probability 1 - E. A leaf of n
-//! reference texts, u of them with empty balls, is tested by the upper tail of Bin(n, 1 - E), with Holm's correction over
-//! the leaves that have an empty ball. Balls of neighbours overlap, so the test takes leaves for evidence sooner than it
-//! should: it ranks what a person looks at, and decides nothing.
+//! Outside gaps a ball of [`Balls`](super::Balls) stays empty with some frequency r, at least the 1 - E of a corpus of
+//! the reference's kind. A leaf of n reference texts, u of them with empty balls, is tested against the others by the
+//! upper tail of Bin(n, r), with Holm's correction over the leaves that have an empty ball. Balls of neighbours overlap,
+//! so the test takes leaves for evidence sooner than it should: it ranks what a person looks at, and decides nothing.
 
 use crate::stats::{binomial_at_least, holm};
 
@@ -39,11 +39,14 @@ pub fn find_holes(
         *texts += 1;
         *uncovered += u64::from(!covered);
     }
+    let outside = counts.iter().zip(left_out).filter(|(_, left_out)| !**left_out);
+    let (all, empty) = outside.fold((0, 0), |(all, empty), ((texts, uncovered), _)| (all + texts, empty + uncovered));
+    let rate = (empty as f64 / all.max(1) as f64).max(1.0 - expected);
     let tested =
         counts.iter().zip(left_out).zip(0..).filter(|(((_, uncovered), left_out), _)| *uncovered > 0 && !**left_out);
     let mut holes: Vec<HoleTest> = tested
         .map(|((&(texts, uncovered), _), leaf)| {
-            let p_value = binomial_at_least(uncovered, texts, 1.0 - expected);
+            let p_value = binomial_at_least(uncovered, texts, rate);
             HoleTest { leaf, texts, uncovered, p_value, p_adjusted: 1.0 }
         })
         .collect();
@@ -64,12 +67,13 @@ mod tests {
         let leaf = [0, 0, 0, 0, 1, 1, 2, 2, 3];
         let covered = [false, false, false, true, true, true, false, true, false];
         let holes = find_holes(&leaf, covered.into_iter(), &[false, false, false, true], 0.9);
-        assert_eq!(
-            holes.iter().map(|hole| (hole.leaf, hole.texts, hole.uncovered)).collect::<Vec<_>>(),
-            [(0, 4, 3), (2, 2, 1)]
-        );
-        // P(X >= 3 of 4) = 4 * .001 * .9 + .0001; P(X >= 1 of 2) = 1 - .81.
-        assert!((holes[0].p_value - 0.0037).abs() < 1e-12 && (holes[1].p_value - 0.19).abs() < 1e-12);
-        assert!((holes[0].p_adjusted - 0.0074).abs() < 1e-12);
+        let counts: Vec<_> = holes.iter().map(|hole| (hole.leaf, hole.texts, hole.uncovered)).collect();
+        assert_eq!(counts, [(0, 4, 3), (2, 2, 1)]);
+        // Outside leaf 3, half of the 8 balls are empty: P(X >= 3 of 4) = 5/16, P(X >= 1 of 2) = 3/4.
+        assert!((holes[0].p_value - 0.3125).abs() < 1e-12 && (holes[1].p_value - 0.75).abs() < 1e-12);
+        assert!((holes[0].p_adjusted - 0.625).abs() < 1e-12);
+        // A corpus of the same kind would leave more empty than these.
+        let expected = find_holes(&[0; 10], (0..10).map(|text| text > 0), &[false], 0.8);
+        assert!((expected[0].p_value - (1.0 - 0.8_f64.powi(10))).abs() < 1e-12);
     }
 }

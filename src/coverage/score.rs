@@ -6,18 +6,27 @@
 //! ```text
 //! E = 1 - prod_{j = 1..5} (N - j) / (M + N - j)        N reference texts, M corpus texts
 //! ```
-//! Covering depends on meaning alone, not on the shares of the mix: one text in a ball is enough.
+//! Covering depends on meaning alone, not on the shares of the mix: one text in a ball is enough. The more the corpus
+//! exceeds the reference, the more of a missing topic its neighbours cover; so the score stands beside the gaps, never
+//! alone.
+//!
+//! Neighbours share their balls, so covered texts come in clusters: the variance of the share is one to five times that
+//! of independent texts, mostly three to four (twelve settings on CLINC150 and SNIPS). The interval counts four texts for
+//! one, and then holds the expected value in 93 to 100 % of repetitions, where a plain one holds it in 69 to 97 %.
 //!
 //! Cost: N (N + M) dim multiplications. Memory: a few numbers per reference text and one block of vectors.
 
 use rayon::prelude::*;
 
 use crate::progress::Silent;
-use crate::stats::{Interval, jeffreys};
+use crate::stats::{Interval, jeffreys_clustered};
 use crate::vectors::{Rows, knn, tile};
 
 /// Neighbours that decide the radius of a ball.
 pub const BALL_NEIGHBOURS: usize = 5;
+
+/// Texts that tell as much as one independent text.
+const DESIGN_EFFECT: f64 = 4.0;
 
 /// Corpus rows widened to f32 at a time.
 const BLOCK: usize = 16_384;
@@ -111,7 +120,7 @@ impl<'a> Balls<'a> {
         }
         let covered = found.texts.iter().filter(|&&texts| texts > 0).count();
         let expected = expected_share(n, corpus_texts, self.neighbours);
-        let share = jeffreys(covered as u64, n as u64);
+        let share = jeffreys_clustered(covered as u64, n as u64, DESIGN_EFFECT);
         let of_expected = |share: f64| if expected > 0.0 { (share / expected).min(1.0) } else { 0.0 };
         Some(CoverageScore {
             score: of_expected(covered as f64 / n as f64),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::Result;
 use crate::cluster::kmeans::KMeansParams;
-use crate::cluster::{Assignment, Codebook, CodebookParams, assign};
-use crate::corpus::{ContentHash, RecordTable};
+use crate::cluster::{Assignment, assign};
+use crate::corpus::RecordTable;
 use crate::coverage::{Balls, CoverageScore, Covered, HoleTest, LeafTest, find_gaps, find_holes, find_surplus};
 use crate::ood::{Calibration, LocalScore};
 use crate::progress::{Progress, Silent, Stage};
@@ -95,34 +95,6 @@ impl Beside {
     pub(super) fn is_covered(&self, text: u32) -> Option<bool> {
         self.covered.texts.get(text as usize).map(|&texts| texts > 0)
     }
-}
-
-/// One codebook for a corpus and its reference, fitted to both together: to the centroids all texts are alike, so the
-/// test of a leaf's counts stays honest with every text counted. Gives the codebook, the corpus' leaves and the
-/// reference's.
-pub(super) fn fit_together(
-    [corpus, reference]: [(&EmbeddingMatrix, &[ContentHash]); 2],
-    params: &CodebookParams,
-    progress: &dyn Progress,
-) -> Result<(Codebook, Assignment, Assignment)> {
-    let both = EmbeddingMatrix::joined(corpus.0.clone(), reference.0.clone());
-    let first_of_reference = corpus.0.len() as u32;
-    let hash = |&row: &u32| match row.checked_sub(first_of_reference) {
-        None => (corpus.1[row as usize], 0),
-        Some(row) => (reference.1[row as usize], 1),
-    };
-    let mut order: Vec<u32> = (0..both.len() as u32).collect();
-    order.sort_unstable_by_key(hash);
-    let (codebook, found) = Codebook::fit(Rows::of(&both, &order), params, progress)?;
-    let mut parts = [corpus.0.len(), reference.0.len()]
-        .map(|texts| Assignment { nearest: vec![0; texts], similarity: vec![0.0; texts] });
-    for (&row, (nearest, similarity)) in order.iter().zip(found.nearest.into_iter().zip(found.similarity)) {
-        let (part, row) = row.checked_sub(first_of_reference).map_or((0, row), |row| (1, row));
-        parts[part].nearest[row as usize] = nearest;
-        parts[part].similarity[row as usize] = similarity;
-    }
-    let [corpus, reference] = parts;
-    Ok((codebook, corpus, reference))
 }
 
 /// For every uncovered text of the sample: the distance to its 5th nearest corpus text less that to its 5th nearest

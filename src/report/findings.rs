@@ -66,8 +66,7 @@ impl Findings {
                 (codebook, leaf, None)
             }
             Some(reference) => {
-                let (codebook, leaf, reference_leaf) =
-                    reference.place((vectors, &embedded.hashes), &codebook_params, progress)?;
+                let (codebook, leaf, reference_leaf) = reference.place(embedded, &codebook_params, progress)?;
                 let corpus = Placed { vectors, leaf: &leaf };
                 let placed = Placed { vectors: reference.vectors(), leaf: &reference_leaf };
                 let records = &embedded.records;

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::beside::fit_together;
 use super::comparison::{ReferenceKind, ReferenceSummary};
 use super::document::Example;
 use super::tally::TextTally;
-use crate::cluster::{Assignment, Codebook, CodebookParams};
-use crate::corpus::{CollectedTexts, ContentHash, Corpus, Input, cut};
+use crate::cluster::{Assignment, Codebook, CodebookParams, fit_together};
+use crate::corpus::{CollectedTexts, Corpus, Input, cut};
 use crate::embed::{EmbeddedCorpus, EncoderId};
 use crate::progress::Progress;
 use crate::vectors::EmbeddingMatrix;
@@ -37,11 +36,14 @@ impl Reference {
     /// The codebook in which a corpus is compared with it, and the leaves of the corpus' and of its own texts.
     pub(super) fn place(
         &self,
-        corpus: (&EmbeddingMatrix, &[ContentHash]),
+        corpus: &EmbeddedCorpus,
         params: &CodebookParams,
         progress: &dyn Progress,
     ) -> Result<(Codebook, Assignment, Assignment)> {
-        fit_together([corpus, (&self.embedded.vectors, &self.embedded.hashes)], params, progress)
+        let hashes = |corpus: &EmbeddedCorpus| corpus.hashes.iter().map(|hash| hash.prefix()).collect::<Vec<_>>();
+        let (of_corpus, of_reference) = (hashes(corpus), hashes(&self.embedded));
+        let both = [(&corpus.vectors, of_corpus.as_slice()), (&self.embedded.vectors, of_reference.as_slice())];
+        fit_together(both, params, progress)
     }
 
     /// The id of the record that stands for a text.

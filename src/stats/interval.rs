@@ -20,11 +20,25 @@ pub struct Interval {
 #[must_use]
 pub fn jeffreys(successes: u64, trials: u64) -> Interval {
     assert!(successes <= trials, "{successes} successes of {trials}");
-    let (k, n) = (successes as f64, trials as f64);
+    jeffreys_of(successes as f64, trials as f64)
+}
+
+/// [`jeffreys`] of trials that depend on each other: k successes of n tell as much as k / `design_effect` of
+/// n / `design_effect` independent ones (Kish 1965).
+///
+/// # Panics
+/// If there are more successes than trials, or the design effect is not positive.
+#[must_use]
+pub fn jeffreys_clustered(successes: u64, trials: u64, design_effect: f64) -> Interval {
+    assert!(successes <= trials && design_effect > 0.0, "{successes} successes of {trials}, effect {design_effect}");
+    jeffreys_of(successes as f64 / design_effect, trials as f64 / design_effect)
+}
+
+fn jeffreys_of(k: f64, n: f64) -> Interval {
     let posterior = Beta::new(k + 0.5, n - k + 0.5).expect("both shapes are positive");
     Interval {
-        low: if successes == 0 { 0.0 } else { posterior.inverse_cdf(0.025) },
-        high: if successes == trials { 1.0 } else { posterior.inverse_cdf(0.975) },
+        low: if k == 0.0 { 0.0 } else { posterior.inverse_cdf(0.025) },
+        high: if k == n { 1.0 } else { posterior.inverse_cdf(0.975) },
     }
 }
 
@@ -44,6 +58,7 @@ mod tests {
             assert!((found.low - low).abs() < 1e-7 && (found.high - high).abs() < 1e-7, "{k} {n} {found:?}");
         }
         assert_eq!(jeffreys(0, 0), Interval { low: 0.0, high: 1.0 });
+        assert_eq!(jeffreys_clustered(20, 40, 4.0), jeffreys(5, 10));
         assert_eq!((jeffreys(0, 9).low, jeffreys(9, 9).high), (0.0, 1.0));
     }
 }

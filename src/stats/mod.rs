@@ -5,5 +5,5 @@ mod interval;
 mod rates;
 
 pub use corrections::{benjamini_hochberg, holm};
-pub use interval::{Interval, jeffreys};
+pub use interval::{Interval, jeffreys, jeffreys_clustered};
 pub use rates::{Rates, binomial_at_least};

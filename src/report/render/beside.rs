@@ -1,6 +1,6 @@
 //! What a comparison with a reference says, in sentences that every renderer shows.
 
-use super::number::{count, counted, percent, similarity};
+use super::number::{count, counted, percent};
 use super::text::fit;
 use crate::report::{Gap, Report, gap_word};
 
@@ -104,14 +104,4 @@ pub(crate) fn next_steps(report: &Report) -> Vec<String> {
         ));
     }
     steps
-}
-
-/// A hole in words: how much of the leaf is uncovered, and how far.
-pub(crate) fn hole(hole: &crate::report::Hole) -> String {
-    format!(
-        "{} of {} uncovered, {} further away",
-        count(hole.uncovered),
-        count(hole.reference_texts),
-        similarity(hole.excess)
-    )
 }

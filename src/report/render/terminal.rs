@@ -102,9 +102,10 @@ fn comparison(page: &mut Page, report: &Report) {
     let holes: Vec<_> = report.holes.iter().filter(|hole| hole.p_adjusted <= crate::coverage::GAP_ALPHA).collect();
     if !holes.is_empty() {
         page.section(&format!("Holes inside covered leaves ({})", holes.len()));
-        let mut table = Listing::new(vec![right("leaf"), left("name"), left("")], 1);
+        let mut table = Listing::new(vec![right("leaf"), left("name"), right("uncovered"), right("further by")], 1);
         for hole in holes.iter().take(ENTRIES) {
-            table.row(vec![hole.leaf.to_string(), hole.name.clone(), beside::hole(hole)]);
+            let uncovered = format!("{} of {}", count(hole.uncovered), count(hole.reference_texts));
+            table.row(vec![hole.leaf.to_string(), hole.name.clone(), uncovered, similarity(hole.excess)]);
         }
         page.listing(table);
         page.rest(holes.len(), ENTRIES, "hole");
