@@ -14,6 +14,7 @@ pub mod embed;
 mod error;
 pub mod ood;
 pub mod plan;
+pub mod profile;
 pub mod progress;
 pub mod report;
 pub mod stats;

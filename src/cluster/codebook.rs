@@ -4,10 +4,12 @@
 //! centroids, each leaf weighing as much as it has rows. Ids mean the same for the same rows, whatever their order:
 //! regions are numbered by falling size, leaves by region and then by falling size, ties by their first row.
 
+use half::f16;
+
 use super::assign::{Assignment, assign, assign_with};
 use super::kmeans::KMeansParams;
 use crate::progress::{Progress, Silent, Stage};
-use crate::vectors::{EmbeddingMatrix, normalize};
+use crate::vectors::{EmbeddingMatrix, Rows, normalize};
 use crate::{Error, Result};
 
 /// Settings of a codebook, as typed.
@@ -54,32 +56,60 @@ impl Codebook {
     /// Fits a codebook and assigns every row to its leaf.
     ///
     /// There may come out fewer leaves and regions than asked for: never more than different rows, none without rows.
-    /// A matrix without rows makes a codebook without leaves.
+    /// No rows make a codebook without leaves.
     ///
     /// # Errors
     /// [`Error::Setting`] where a setting is out of its range.
-    pub fn fit(
-        matrix: &EmbeddingMatrix,
+    pub fn fit<'a>(
+        rows: impl Into<Rows<'a>>,
         params: &CodebookParams,
         progress: &dyn Progress,
     ) -> Result<(Self, Assignment)> {
+        let rows = rows.into();
         for (setting, value) in [("leaves", params.leaves), ("regions", params.regions)] {
             if value == Some(0) {
                 return Err(Error::Setting { setting, expected: "at least 1".to_owned(), got: "0".to_owned() });
             }
         }
-        let (n, dim) = (matrix.len(), matrix.dim());
+        let (n, dim) = (rows.len(), rows.dim());
         let k = params.leaves.unwrap_or_else(|| default_leaves(n));
         let k_means = KMeansParams { seed: params.seed, ..KMeansParams::new(k) }.check()?;
         progress.start(Stage::Cluster, Some(k_means.row_visits(n) + n as u64));
-        let centroids = k_means.fit(matrix, None, progress).centroids;
-        let assignment = assign_with(matrix.into(), &centroids, progress);
+        let centroids = k_means.fit(rows, None, progress).centroids;
+        let assignment = assign_with(rows, &centroids, progress);
         progress.finish();
 
         let leaves = Leaves::with_rows(dim, &centroids, &assignment);
         let regions = params.regions.unwrap_or_else(|| default_regions(leaves.len()));
         let regions = Regions::fit(dim, &leaves, regions, params.seed)?;
         Ok(Self::numbered(dim, &leaves, &regions, assignment))
+    }
+
+    /// The codebook with every component rounded to half precision, so that a file of halves holds it exactly. Centroids
+    /// then have unit length up to 2^-11.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        for x in self.leaves.iter_mut().chain(&mut self.regions) {
+            *x = f16::from_f32(*x).to_f32();
+        }
+        self
+    }
+
+    /// 16 hexadecimal digits over all fields.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let Self { dim, leaves, region_of_leaf, regions } = self;
+        let mut hasher = blake3::Hasher::new();
+        for length in [*dim, leaves.len(), regions.len()] {
+            hasher.update(&(length as u64).to_le_bytes());
+        }
+        for x in leaves.iter().chain(regions) {
+            hasher.update(&x.to_le_bytes());
+        }
+        for region in region_of_leaf {
+            hasher.update(&region.to_le_bytes());
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
     }
 
     /// Number of leaves.
@@ -288,6 +318,21 @@ mod tests {
             pool.install(|| fit(&matrix, Some(60), Some(10)))
         });
         assert!(fits[0] == fits[1] && fits[0] == fits[2]);
+    }
+
+    #[test]
+    fn of_chosen_rows_and_rounded() {
+        let matrix = bundles(12, 40, 16, 0.6);
+        let chosen: Vec<u32> = (0..480).step_by(2).collect();
+        let params = CodebookParams { leaves: Some(20), regions: Some(5), seed: 3 };
+        let (codebook, _) = Codebook::fit(Rows::of(&matrix, &chosen), &params, &Silent).unwrap();
+        let even = Rows::from(&matrix).fold(0, 2);
+        assert_eq!(codebook, Codebook::fit(even, &params, &Silent).unwrap().0);
+        assert_ne!(codebook, Codebook::fit(&matrix, &params, &Silent).unwrap().0);
+        let rounded = codebook.clone().rounded();
+        assert!(rounded != codebook && rounded.clone().rounded() == rounded);
+        assert!(rounded.leaves.iter().zip(&codebook.leaves).all(|(a, b)| (a - b).abs() <= 2.0_f32.powi(-12)));
+        assert_ne!(rounded.fingerprint(), codebook.fingerprint());
     }
 
     #[test]
