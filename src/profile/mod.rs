@@ -5,6 +5,7 @@
 //! ([`Profile::merge`]) to the profile of the whole, byte by byte, however a corpus is divided and in whatever order
 //! its parts come.
 
+mod diff;
 mod fit;
 #[cfg(test)]
 mod fixture;
@@ -13,10 +14,13 @@ mod merge;
 #[expect(clippy::module_inception, reason = "the file of the type `Profile`")]
 mod profile;
 mod sample;
+mod summary;
 mod sums;
 mod tensors;
 
+pub use diff::{LeafDiff, LoneRegion, NameDiff, Pair, ProfileDiff, RegionDiff, ShareChange, diff};
 pub use fit::{ProfileParams, fit, observe};
 pub use profile::{MOST_ROWS, MultisetDigest, Observed, Profile, Provenance};
 pub use sample::{Sample, SampleParams};
+pub use summary::{ProfileSummary, RegionSummary};
 pub use sums::{BINS, BINS_PER_UNIT, LeafSums, half};

@@ -32,8 +32,8 @@ pub fn schema() -> String {
     line(serde_json::to_string_pretty(&schema_for!(Report)))
 }
 
-fn line(text: serde_json::Result<String>) -> String {
-    let mut text = text.expect("a report has only fields that JSON has");
+pub(super) fn line(text: serde_json::Result<String>) -> String {
+    let mut text = text.expect("documents have only fields that JSON has");
     text.push('\n');
     text
 }

@@ -173,7 +173,12 @@ fn shares(page: &mut String, categories: &[CategoryShare]) {
 }
 
 /// A table; `alignment` has `l` or `r` per column. Cells are Markdown already, without line breaks or pipes.
-fn table(page: &mut String, headings: &[&str], alignment: &str, rows: impl IntoIterator<Item = Vec<String>>) {
+pub(super) fn table(
+    page: &mut String,
+    headings: &[&str],
+    alignment: &str,
+    rows: impl IntoIterator<Item = Vec<String>>,
+) {
     let rule: Vec<_> = alignment.chars().map(|side| if side == 'r' { "---:" } else { ":---" }).collect();
     page.push_str(&format!("| {} |\n| {} |\n", headings.join(" | "), rule.join(" | ")));
     for row in rows {
@@ -181,20 +186,20 @@ fn table(page: &mut String, headings: &[&str], alignment: &str, rows: impl IntoI
     }
 }
 
-fn folded(page: &mut String, title: &str, body: impl FnOnce(&mut String)) {
+pub(super) fn folded(page: &mut String, title: &str, body: impl FnOnce(&mut String)) {
     page.push_str(&format!("\n<details><summary>{title}</summary>\n\n"));
     body(page);
     page.push_str("\n</details>\n");
 }
 
-fn rest(page: &mut String, all: usize, shown: usize) {
+pub(super) fn rest(page: &mut String, all: usize, shown: usize) {
     if all > shown {
         page.push_str(&format!("\n… and {} more\n", count((all - shown) as u64)));
     }
 }
 
 /// Untrusted text as a code span. Parsers disagree about pipes in the code spans of a table; `∣` stands for them.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = fit(text, CELL_COLUMNS).replace('|', "∣");
     if text.is_empty() {
         return "–".to_owned();
@@ -206,7 +211,7 @@ fn code(text: &str) -> String {
 }
 
 /// A sentence that may quote untrusted text, as Markdown that shows it as it is.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let text = fit(&visible(text), SENTENCE_COLUMNS);
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

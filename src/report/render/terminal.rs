@@ -30,7 +30,7 @@ impl Default for TerminalStyle {
 /// The report as a summary for people, no line wider than the terminal. It says less than the other formats do.
 #[must_use]
 pub fn terminal(report: &Report, style: &TerminalStyle) -> String {
-    let mut page = Page { out: String::new(), width: style.width.max(50), color: style.color };
+    let mut page = Page::new(style);
     headline(&mut page, report);
     page.section("Diversity");
     for sentence in words::diversity(report) {
@@ -167,7 +167,7 @@ fn duplicates(page: &mut Page, report: &Report) {
     page.rest(report.duplicate_groups.len(), ENTRIES, "group");
 }
 
-fn shares(page: &mut Page, title: &str, categories: &[CategoryShare]) {
+pub(super) fn shares(page: &mut Page, title: &str, categories: &[CategoryShare]) {
     if categories.is_empty() {
         return;
     }
@@ -188,7 +188,7 @@ fn shares(page: &mut Page, title: &str, categories: &[CategoryShare]) {
 }
 
 /// A bar of at most `columns` columns, in eighths of a column; anything above zero shows.
-fn share_bar(share: f64, largest: f64, columns: usize) -> String {
+pub(super) fn share_bar(share: f64, largest: f64, columns: usize) -> String {
     if share.is_nan() || share <= 0.0 || largest <= 0.0 {
         return String::new();
     }
@@ -199,41 +199,45 @@ fn share_bar(share: f64, largest: f64, columns: usize) -> String {
 }
 
 /// The summary as it is written.
-struct Page {
-    out: String,
-    width: usize,
+pub(super) struct Page {
+    pub(super) out: String,
+    pub(super) width: usize,
     color: bool,
 }
 
 /// A column's heading and alignment.
-struct Heading(&'static str, CellAlignment);
+pub(super) struct Heading(&'static str, CellAlignment);
 
-fn left(title: &'static str) -> Heading {
+pub(super) fn left(title: &'static str) -> Heading {
     Heading(title, CellAlignment::Left)
 }
 
-fn right(title: &'static str) -> Heading {
+pub(super) fn right(title: &'static str) -> Heading {
     Heading(title, CellAlignment::Right)
 }
 
 /// A table of which one column is cut to what the others leave of the terminal's width.
-struct Listing {
+pub(super) struct Listing {
     headings: Vec<Heading>,
     rows: Vec<Vec<String>>,
     flexible: usize,
 }
 
 impl Listing {
-    fn new(headings: Vec<Heading>, flexible: usize) -> Self {
+    pub(super) fn new(headings: Vec<Heading>, flexible: usize) -> Self {
         Self { headings, rows: Vec::new(), flexible }
     }
 
-    fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 }
 
 impl Page {
+    pub(super) fn new(style: &TerminalStyle) -> Self {
+        Self { out: String::new(), width: style.width.max(50), color: style.color }
+    }
+
     fn line(&mut self, line: &str) {
         self.out.push_str(line.trim_end());
         self.out.push('\n');
@@ -243,14 +247,14 @@ impl Page {
         if self.color && !text.is_empty() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    fn emphasized(&mut self, text: &str) {
+    pub(super) fn emphasized(&mut self, text: &str) {
         for line in wrap(text, self.width) {
             let line = self.styled(&line, "1");
             self.line(&line);
         }
     }
 
-    fn section(&mut self, title: &str) {
+    pub(super) fn section(&mut self, title: &str) {
         self.out.push('\n');
         for line in wrap(title, self.width) {
             let line = self.styled(&line, "1;36");
@@ -259,7 +263,7 @@ impl Page {
     }
 
     /// A paragraph, indented; `mark` stands before its first line.
-    fn item(&mut self, mark: &str, text: &str) {
+    pub(super) fn item(&mut self, mark: &str, text: &str) {
         let indent = 2 + width(mark);
         for (i, line) in wrap(text, self.width - indent).iter().enumerate() {
             let mark = if i == 0 { self.styled(mark, "33") } else { " ".repeat(width(mark)) };
@@ -268,7 +272,7 @@ impl Page {
     }
 
     /// Says how many entries of a list are not shown.
-    fn rest(&mut self, all: usize, shown: usize, noun: &str) {
+    pub(super) fn rest(&mut self, all: usize, shown: usize, noun: &str) {
         if all > shown {
             let rest = format!("… and {} more", counted((all - shown) as u64, noun));
             let rest = self.styled(&rest, "2");
@@ -276,7 +280,7 @@ impl Page {
         }
     }
 
-    fn listing(&mut self, listing: Listing) {
+    pub(super) fn listing(&mut self, listing: Listing) {
         let Listing { headings, rows, flexible } = listing;
         let widest = |column: usize| {
             rows.iter().map(|row| width(&row[column])).chain([width(headings[column].0)]).max().unwrap_or(0)

@@ -5,5 +5,6 @@ pub(crate) mod embed;
 pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod model;
+pub(crate) mod profile;
 pub(crate) mod report;
 pub(crate) mod schema;
