@@ -3,7 +3,8 @@
 //! Under one codebook, regions and leaves are compared by their shares of the distinct texts. A region *lost* texts if
 //! its share is below 0.8 of the old one, *gained* if above 1.25, and if the change is significant: both one-sided tests
 //! of [`Rates`], doubled, corrected by Holm's method for the number of regions, at level .01. Where the new corpus holds
-//! texts of the old one the two counts are not independent, and the test is more cautious than it says.
+//! texts of the old one the two counts are not independent, and the test is more cautious than it says. A compact
+//! profile knows rows only, which are then taken for its texts.
 //!
 //! A region *moved* if its content is elsewhere than it was: the cosine m of the mean directions of its rows is below
 //! .98, and lower than the sampling of n texts explains. For a mean of length r that is about
