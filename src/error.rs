@@ -62,6 +62,17 @@ pub enum Error {
         help: String,
     },
 
+    /// A profile cannot be read, or not be used together with another one.
+    #[error("profile {path}: {problem}")]
+    Profile {
+        /// The file; or what the profile was needed for (`to merge`, `to compare`), where it came from no file.
+        path: String,
+        /// A lower-case fragment: expected and got where there is such a pair.
+        problem: String,
+        /// The next step for the user.
+        help: String,
+    },
+
     /// A setting has a value that cannot be used.
     #[error("{setting}: expected {expected}, got {got}")]
     Setting {
@@ -79,7 +90,10 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<&str> {
         match self {
-            Self::Corpus { help, .. } | Self::Encoder { help, .. } | Self::Store { help, .. } => Some(help),
+            Self::Corpus { help, .. }
+            | Self::Encoder { help, .. }
+            | Self::Store { help, .. }
+            | Self::Profile { help, .. } => Some(help),
             Self::TooManyBadRows { .. } => {
                 Some("list them with `--bad-rows FILE`, or allow them with `--max-bad-rows N` or `N%`")
             }

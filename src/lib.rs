@@ -1,8 +1,9 @@
 //! Semantic coverage for training data.
 //!
 //! What code coverage is to a test suite, semcov is to a training corpus. Records are read from files
-//! ([`corpus`]), embedded ([`embed`], [`vectors`]), clustered ([`cluster`]), judged against each other ([`ood`],
-//! [`coverage`]), turned into a first augmentation plan ([`plan`]) and gathered in one document ([`report`]).
+//! ([`corpus`]), embedded ([`embed`], [`vectors`]), clustered ([`cluster`]), summed up in files that merge
+//! ([`profile`]), judged against each other ([`ood`], [`coverage`]), turned into a first augmentation plan ([`plan`])
+//! and gathered in one document ([`report`]).
 //!
 //! The library never prints, exits or reads the environment: progress is a callback ([`progress::Progress`]),
 //! errors are values ([`Error`]), and parallel stages run in the rayon pool of the caller.
@@ -14,6 +15,7 @@ pub mod embed;
 mod error;
 pub mod ood;
 pub mod plan;
+pub mod profile;
 pub mod progress;
 pub mod report;
 pub mod stats;

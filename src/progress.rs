@@ -7,6 +7,8 @@ pub enum Stage {
     Embed,
     /// Fitting the codebook and assigning every text to a leaf.
     Cluster,
+    /// Assigning every text to a leaf of a profile's codebook, and adding up what is observed.
+    Observe,
     /// Scoring every text against the rest of the corpus.
     Score,
     /// Comparing the corpus with its reference: every text is visited twice.

@@ -4,6 +4,8 @@
 //! centroids, each leaf weighing as much as it has rows. Ids mean the same for the same rows, whatever their order:
 //! regions are numbered by falling size, leaves by region and then by falling size, ties by their first row.
 
+use half::f16;
+
 use super::assign::{Assignment, assign, assign_with};
 use super::kmeans::KMeansParams;
 use crate::progress::{Progress, Silent, Stage};
@@ -81,6 +83,33 @@ impl Codebook {
         let regions = params.regions.unwrap_or_else(|| default_regions(leaves.len()));
         let regions = Regions::fit(dim, &leaves, regions, params.seed)?;
         Ok(Self::numbered(dim, &leaves, &regions, assignment))
+    }
+
+    /// The codebook with every component rounded to half precision, so that a file of halves holds it exactly. Centroids
+    /// then have unit length up to 2^-11.
+    #[must_use]
+    pub fn rounded(mut self) -> Self {
+        for x in self.leaves.iter_mut().chain(&mut self.regions) {
+            *x = f16::from_f32(*x).to_f32();
+        }
+        self
+    }
+
+    /// 16 hexadecimal digits over all fields.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let Self { dim, leaves, region_of_leaf, regions } = self;
+        let mut hasher = blake3::Hasher::new();
+        for length in [*dim, leaves.len(), regions.len()] {
+            hasher.update(&(length as u64).to_le_bytes());
+        }
+        for x in leaves.iter().chain(regions) {
+            hasher.update(&x.to_le_bytes());
+        }
+        for region in region_of_leaf {
+            hasher.update(&region.to_le_bytes());
+        }
+        hasher.finalize().to_hex()[..16].to_owned()
     }
 
     /// Number of leaves.
@@ -289,6 +318,21 @@ mod tests {
             pool.install(|| fit(&matrix, Some(60), Some(10)))
         });
         assert!(fits[0] == fits[1] && fits[0] == fits[2]);
+    }
+
+    #[test]
+    fn of_chosen_rows_and_rounded() {
+        let matrix = bundles(12, 40, 16, 0.6);
+        let chosen: Vec<u32> = (0..480).step_by(2).collect();
+        let params = CodebookParams { leaves: Some(20), regions: Some(5), seed: 3 };
+        let (codebook, _) = Codebook::fit(Rows::of(&matrix, &chosen), &params, &Silent).unwrap();
+        let even = Rows::from(&matrix).fold(0, 2);
+        assert_eq!(codebook, Codebook::fit(even, &params, &Silent).unwrap().0);
+        assert_ne!(codebook, Codebook::fit(&matrix, &params, &Silent).unwrap().0);
+        let rounded = codebook.clone().rounded();
+        assert!(rounded != codebook && rounded.clone().rounded() == rounded);
+        assert!(rounded.leaves.iter().zip(&codebook.leaves).all(|(a, b)| (a - b).abs() <= 2.0_f32.powi(-12)));
+        assert_ne!(rounded.fingerprint(), codebook.fingerprint());
     }
 
     #[test]

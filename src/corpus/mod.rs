@@ -18,6 +18,7 @@ pub use dedup::{ContentHash, normalize};
 pub use options::{CorpusOptions, Format};
 pub use record::{BadRow, Record};
 pub use stream::{Corpus, Input, Records, Row};
+pub(crate) use table::TextTally;
 pub use table::{Categories, RecordTable};
 pub use template::TextTemplate;
 pub use texts::{CollectedTexts, cut};

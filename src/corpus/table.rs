@@ -109,3 +109,29 @@ impl RecordTable {
         }
     }
 }
+
+/// For every distinct text, how many records have it and which of them stands for it.
+#[derive(Debug)]
+pub(crate) struct TextTally {
+    /// Records per text.
+    pub(crate) rows: Vec<u64>,
+    /// The record with the smallest id among those with the text.
+    pub(crate) kept: Vec<u32>,
+    /// Whether a record with the text is not marked synthetic.
+    pub(crate) real: Vec<bool>,
+}
+
+impl TextTally {
+    pub(crate) fn new(records: &RecordTable, texts: usize) -> Self {
+        let (mut rows, mut kept, mut real) = (vec![0_u64; texts], vec![u32::MAX; texts], vec![false; texts]);
+        for row in 0..records.len() {
+            let Some(text) = records.text(row).map(|text| text as usize) else { continue };
+            rows[text] += 1;
+            real[text] |= !records.is_synthetic(row);
+            if kept[text] == u32::MAX || records.id(row) < records.id(kept[text] as usize) {
+                kept[text] = row as u32;
+            }
+        }
+        Self { rows, kept, real }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Corpus, RecordTable};
+use super::{Corpus, RecordTable, normalize};
 use crate::progress::{Progress, Stage};
 use crate::{Error, Result};
 
@@ -21,6 +21,29 @@ impl CollectedTexts {
         wanted: &BTreeMap<u32, usize>,
         progress: &dyn Progress,
     ) -> Result<Self> {
+        Self::read_as(cut, corpus, records, wanted, progress)
+    }
+
+    /// [`read`](Self::read) of texts in normal form, which all records with the same text agree on.
+    ///
+    /// # Errors
+    /// Like [`read`](Self::read).
+    pub fn read_normalized(
+        corpus: &Corpus,
+        records: &RecordTable,
+        wanted: &BTreeMap<u32, usize>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        Self::read_as(|text, characters| cut(&normalize(text), characters), corpus, records, wanted, progress)
+    }
+
+    fn read_as(
+        keep: impl Fn(&str, usize) -> String,
+        corpus: &Corpus,
+        records: &RecordTable,
+        wanted: &BTreeMap<u32, usize>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         progress.start(Stage::Collect, Some(records.len() as u64));
         let mut texts = BTreeMap::new();
         let mut rows = 0;
@@ -31,7 +54,7 @@ impl CollectedTexts {
                 continue;
             }
             if let Some(&characters) = wanted.get(&(rows as u32)) {
-                texts.insert(rows as u32, cut(&record.text, characters));
+                texts.insert(rows as u32, keep(&record.text, characters));
             }
             rows += 1;
             progress.advance(1, 0);

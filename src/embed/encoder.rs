@@ -51,6 +51,47 @@ impl EncoderId {
         }
         hasher.finalize().to_hex()[..16].to_owned()
     }
+
+    /// The first field in which `other` differs, if its vectors cannot be compared with this encoder's.
+    ///
+    /// Of vectors that a corpus brings (`vectors:COLUMN`) nothing is known but their dimension: that is compared.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<EncoderDifference> {
+        let given = |id: &Self| id.name.starts_with(GIVEN);
+        let fields = |id: &Self| {
+            let Self { name, weights, pooling, prompt, max_tokens, dim, precision } = id.clone();
+            let dim = ("dim", dim.to_string());
+            if given(self) && given(other) {
+                return vec![dim];
+            }
+            let pooling = serde_json::to_value(pooling).ok();
+            let pooling = pooling.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+            let prompt = ("prompt", format!("{prompt:?}"));
+            let max_tokens = ("max_tokens", max_tokens.to_string());
+            let name = ("name", name);
+            vec![name, ("weights", weights), ("pooling", pooling), prompt, max_tokens, dim, ("precision", precision)]
+        };
+        let mut both = fields(self).into_iter().zip(fields(other));
+        both.find(|((_, ours), (_, theirs))| ours != theirs).map(|((field, ours), (_, theirs))| EncoderDifference {
+            field,
+            ours,
+            theirs,
+        })
+    }
+}
+
+/// How the name of what stands for an encoder begins where a corpus brings its vectors.
+pub(super) const GIVEN: &str = "vectors:";
+
+/// A field in which two encoders differ ([`EncoderId::difference`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncoderDifference {
+    /// Its name.
+    pub field: &'static str,
+    /// The value of the first.
+    pub ours: String,
+    /// The value of the other.
+    pub theirs: String,
 }
 
 /// A text as the model reads it: prompt and special tokens included, cut at the encoder's limit.
@@ -86,4 +127,36 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// If the device fails, or runs out of memory.
     fn encode(&self, batch: &[TokenizedText]) -> Result<Vec<f32>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences() {
+        let id = |name: &str, dim| EncoderId {
+            name: name.to_owned(),
+            weights: "w".to_owned(),
+            pooling: Pooling::Mean,
+            prompt: String::new(),
+            max_tokens: 8,
+            dim,
+            precision: "f32".to_owned(),
+        };
+        let difference = |a: &EncoderId, b: &EncoderId| a.difference(b).map(|d| (d.field, d.ours, d.theirs));
+        let differs = |field, ours: &str, theirs: &str| Some((field, ours.to_owned(), theirs.to_owned()));
+        let base = id("a", 4);
+        assert_eq!(difference(&base, &base.clone()), None);
+        assert_eq!(difference(&base, &id("b", 4)), differs("name", "a", "b"));
+        let cls = EncoderId { pooling: Pooling::LastToken, ..base.clone() };
+        assert_eq!(difference(&base, &cls), differs("pooling", "mean", "last-token"));
+        let prompted = EncoderId { prompt: "query: ".to_owned(), ..base.clone() };
+        assert_eq!(difference(&base, &prompted), differs("prompt", "\"\"", "\"query: \""));
+        let cuda = EncoderId { precision: "f32-cuda".to_owned(), ..base.clone() };
+        assert_eq!(difference(&base, &cuda), differs("precision", "f32", "f32-cuda"));
+        assert_eq!(difference(&id("vectors:a", 4), &id("vectors:b", 4)), None);
+        assert_eq!(difference(&id("vectors:a", 4), &id("vectors:a", 3)), differs("dim", "4", "3"));
+        assert_eq!(difference(&id("vectors:a", 4), &base), differs("name", "vectors:a", "a"));
+    }
 }

@@ -1,5 +1,6 @@
 //! A corpus that brings its vectors: a column of them, or an `.npy` file beside the rows.
 
+use super::encoder::GIVEN;
 use super::tally::{OnBadRow, Tally};
 use super::{EmbedOptions, EmbeddedCorpus, EncoderId, Pooling};
 use crate::corpus::{BadRow, ContentHash, Record, Row, normalize};
@@ -81,7 +82,7 @@ pub fn given_vectors(
 /// What stands for the encoder of vectors that the corpus brought.
 fn encoder_id(column: &str, dim: usize) -> EncoderId {
     EncoderId {
-        name: format!("vectors:{column}"),
+        name: format!("{GIVEN}{column}"),
         weights: String::new(),
         pooling: Pooling::Mean,
         prompt: String::new(),

@@ -20,7 +20,7 @@ pub use artifacts::{
 pub use bad_rows::BadRowLimit;
 pub use corpus::embed_corpus;
 pub use device::{Device, OpenDevice};
-pub use encoder::{Encoder, EncoderId, Pooling, TokenizedText};
+pub use encoder::{Encoder, EncoderDifference, EncoderId, Pooling, TokenizedText};
 pub use given::{given_vectors, with_npy};
 pub use tally::{Counts, EmbedOptions, EmbeddedCorpus, OnBadRow};
 pub use transformer::TransformerEncoder;

@@ -8,6 +8,7 @@ use crate::corpus::{CollectedTexts, Corpus, RecordTable, cut};
 use crate::coverage::{diversity, sparsity};
 use crate::embed::EmbeddedCorpus;
 use crate::plan::REAL_TEXTS_TO_GENERATE_FROM;
+use crate::report::beside::Beside;
 use crate::report::compared::{Compared, Comparison};
 use crate::report::document::{
     DuplicateGroup, Example, Histogram, Histograms, Leaf, Map, MapPoint, Need, Outlier, Region, Report, SCHEMA_VERSION,
@@ -110,8 +111,7 @@ impl Assembly<'_> {
 
     /// Share of the reference in every leaf.
     fn reference_shares(&self) -> Option<Vec<f64>> {
-        let (_, leaf) = self.found.beside.as_ref()?;
-        Some(shares(&leaf.counts(self.found.codebook.n_leaves())))
+        self.found.beside.as_ref().map(|(beside, _)| shares(&beside.counted))
     }
 
     /// A text of the corpus that was asked for.
@@ -127,6 +127,11 @@ impl Assembly<'_> {
 
     fn names(&self) -> Names {
         let found = self.found;
+        if let (Some((Beside { frozen: true, .. }, _)), Some(reference)) = (&found.beside, self.reference)
+            && let Some((leaves, regions)) = reference.reference().names()
+        {
+            return Names { leaves: leaves.to_vec(), regions: regions.to_vec() };
+        }
         let (mut leaves, mut regions) =
             (TermCounts::new(found.codebook.n_leaves()), TermCounts::new(found.codebook.n_regions()));
         for (region, members) in found.members.iter().enumerate() {

@@ -40,8 +40,7 @@ impl Analysis<'_> {
     /// The target share of every leaf.
     fn target(&self, params: &AugmentParams) -> Result<(Target, Vec<f64>)> {
         let codebook = &self.found.codebook;
-        let reference: Option<Vec<f64>> =
-            self.found.beside.as_ref().map(|(_, leaf)| shares(&leaf.counts(codebook.n_leaves())));
+        let reference: Option<Vec<f64>> = self.found.beside.as_ref().map(|(beside, _)| shares(&beside.counted));
         let mut region_names = vec![String::new(); codebook.n_regions()];
         for region in &self.report.regions {
             region_names[region.id as usize].clone_from(&region.name);

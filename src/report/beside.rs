@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::Result;
+use crate::cluster::assign;
 use crate::cluster::kmeans::KMeansParams;
-use crate::cluster::{Assignment, assign};
 use crate::corpus::RecordTable;
 use crate::coverage::{Balls, CoverageScore, Covered, HoleTest, LeafTest, find_gaps, find_holes, find_surplus};
+use crate::embed::EmbeddedCorpus;
 use crate::ood::{Calibration, LocalScore};
 use crate::progress::{Progress, Silent, Stage};
 use crate::report::ReportParams;
+use crate::report::reference::Placing;
 use crate::report::tally::members;
 use crate::vectors::{EmbeddingMatrix, Rows, knn};
 
@@ -21,17 +23,14 @@ const NEIGHBOURS: usize = 5;
 const TEXTS_PER_GROUP: usize = 15;
 const GROUPS: usize = 10;
 
-/// Texts, and the leaf of each.
-#[derive(Clone, Copy)]
-pub(super) struct Placed<'a> {
-    pub(super) vectors: &'a EmbeddingMatrix,
-    pub(super) leaf: &'a Assignment,
-}
-
 /// What is found beside a reference. Reference texts stand in the order of content hashes; those of the sample come
 /// first.
 #[derive(Debug)]
 pub(super) struct Beside {
+    /// Whether the codebook is a profile's.
+    pub(super) frozen: bool,
+    /// The reference's texts in every leaf, as the tests count them.
+    pub(super) counted: Vec<u64>,
     /// Every leaf that the reference has, most significant first.
     pub(super) gaps: Vec<LeafTest>,
     /// Leaves that the corpus has significantly more of, most significant first.
@@ -51,17 +50,17 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// Compares the corpus of `records` with `reference`, under a codebook of `leaves` leaves.
+    /// Compares a corpus with the texts known of its reference.
     pub(super) fn find(
-        corpus: Placed<'_>,
-        records: &RecordTable,
-        reference: Placed<'_>,
-        leaves: usize,
+        embedded: &EmbeddedCorpus,
+        reference: &EmbeddingMatrix,
+        placing: &Placing,
         params: &ReportParams,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let (corpus_counts, reference_counts) = (corpus.leaf.counts(leaves), reference.leaf.counts(leaves));
-        let (corpus, reference, reference_leaf) = (corpus.vectors, reference.vectors, &reference.leaf.nearest);
+        let leaves = placing.codebook.n_leaves();
+        let (corpus, records, reference_leaf) = (&embedded.vectors, &embedded.records, &placing.reference.nearest);
+        let (corpus_counts, reference_counts) = (placing.corpus.counts(leaves), placing.counted.clone());
         let gaps = find_gaps(&reference_counts, &corpus_counts);
         let mut surplus = find_surplus(&reference_counts, &corpus_counts);
         surplus.retain(|test| test.significant);
@@ -88,7 +87,18 @@ impl Beside {
             holes.into_iter().map(|hole| (mean_excess(&hole), hole)).map(|(excess, hole)| (hole, excess)).collect();
         let novel = novel(corpus, sample, params.seed, progress)?;
         progress.finish();
-        Ok(Self { gaps, surplus, score, covered, holes, novel, source_bits, excess })
+        Ok(Self {
+            frozen: placing.frozen,
+            counted: reference_counts,
+            gaps,
+            surplus,
+            score,
+            covered,
+            holes,
+            novel,
+            source_bits,
+            excess,
+        })
     }
 
     /// Whether the corpus covers a text of the sample; `None` of others.

@@ -36,14 +36,14 @@ pub(super) struct Comparison<'a> {
 impl Comparison<'_> {
     pub(super) fn compared(&self) -> Compared {
         let Beside { gaps, surplus, covered, score, .. } = self.beside;
-        let counted = gaps.first().map_or(0, |test| test.rates.reference_total);
+        let counted: u64 = self.beside.counted.iter().sum();
         let in_gaps: u64 = gaps.iter().filter(|gap| gap.significant).map(|gap| gap.rates.reference).sum();
         let coverage = score.map(|score| Coverage {
             score: score.score,
             interval: score.interval,
             covered: score.covered,
             expected: score.expected,
-            gap_mass: in_gaps as f64 / counted.max(1) as f64,
+            gap_mass: in_gaps as f64 / (counted as f64).max(1.0),
         });
         let mut examples = self.shown.gaps.iter();
         let gap = |test: &LeafTest| {
@@ -59,7 +59,7 @@ impl Comparison<'_> {
             self.leaf(test, examples.next().into_iter().flatten().map(|&text| self.assembly.example(text)).collect())
         };
         Compared {
-            reference: Some(self.texts.reference().summary(covered.texts.len(), counted)),
+            reference: Some(self.texts.reference().summary(self.beside.frozen, covered.texts.len(), counted)),
             coverage,
             gaps,
             holes: self.holes(),

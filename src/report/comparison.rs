@@ -22,17 +22,19 @@ pub struct ReferenceSummary {
     pub synthetic: u64,
     /// Texts that balls are drawn around, and that corpus texts are compared with: those of smallest content hash.
     pub sample: u64,
-    /// Texts that the leaves' tests count: all, or of a profile those that its centroids were not fitted to.
+    /// Texts that the leaves' tests count: all, or of a profile its sample or those that its centroids were not fitted to.
     pub counted: u64,
+    /// Whether the leaves are those of the profile; else they were fitted to corpus and reference together.
+    pub frozen: bool,
 }
 
 /// Where a reference came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReferenceKind {
-    /// A corpus: leaves are fitted to both together.
+    /// A corpus.
     Corpus,
-    /// A profile: leaves are the profile's.
+    /// A profile of one.
     Profile,
 }
 

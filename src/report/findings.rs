@@ -10,8 +10,8 @@ use crate::ood::{CentroidParams, OutlierParams, OutlierScores, score_within};
 use crate::plan::{PlanParams, Target, TargetLeaves};
 use crate::progress::Progress;
 use crate::report::ReportParams;
-use crate::report::beside::{Beside, Placed};
-use crate::report::reference::Reference;
+use crate::report::beside::Beside;
+use crate::report::reference::{Placing, Reference};
 use crate::report::tally::{TextTally, median, members};
 use crate::vectors::moments::Moments;
 use crate::vectors::pca::Pca;
@@ -66,11 +66,9 @@ impl Findings {
                 (codebook, leaf, None)
             }
             Some(reference) => {
-                let (codebook, leaf, reference_leaf) = reference.place(embedded, &codebook_params, progress)?;
-                let corpus = Placed { vectors, leaf: &leaf };
-                let placed = Placed { vectors: reference.vectors(), leaf: &reference_leaf };
-                let records = &embedded.records;
-                let beside = Beside::find(corpus, records, placed, codebook.n_leaves(), params, progress)?;
+                let placing = reference.place(embedded, &codebook_params, progress)?;
+                let beside = Beside::find(embedded, reference.vectors(), &placing, params, progress)?;
+                let Placing { codebook, corpus: leaf, reference: reference_leaf, .. } = placing;
                 (codebook, leaf, Some((beside, reference_leaf)))
             }
         };
@@ -90,7 +88,7 @@ impl Findings {
         let out_of_place: Vec<bool> =
             members.iter().map(|m| !m.is_empty() && median(m.iter().map(p_value)) <= OUT_OF_PLACE).collect();
         let counts = leaf.counts(codebook.n_leaves());
-        let reference_shares = beside.as_ref().map(|(_, leaf)| shares(&leaf.counts(codebook.n_leaves())));
+        let reference_shares = beside.as_ref().map(|(beside, _)| shares(&beside.counted));
         let leaves = TargetLeaves {
             counts: &counts,
             reference: reference_shares.as_deref(),

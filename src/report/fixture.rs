@@ -392,6 +392,7 @@ pub(crate) fn compared() -> Report {
             synthetic: 12,
             sample: 1000,
             counted: 1000,
+            frozen: false,
         }),
         coverage: Some(Coverage {
             score: 0.874,

@@ -4,107 +4,208 @@ use std::collections::BTreeMap;
 
 use super::comparison::{ReferenceKind, ReferenceSummary};
 use super::document::Example;
-use super::tally::TextTally;
-use crate::cluster::{Assignment, Codebook, CodebookParams, fit_together};
-use crate::corpus::{CollectedTexts, Corpus, Input, cut};
+use crate::cluster::{Assignment, Codebook, CodebookParams, assign, fit_together};
+use crate::corpus::{CollectedTexts, Corpus, Input, TextTally, cut};
 use crate::embed::{EmbeddedCorpus, EncoderId};
+use crate::profile::{HELD_OUT, Profile};
 use crate::progress::Progress;
 use crate::vectors::EmbeddingMatrix;
 use crate::{Error, Result};
 
-/// What should be covered: a corpus, embedded by the same encoder.
+/// What should be covered, embedded by the same encoder.
 #[derive(Debug)]
-pub struct Reference {
-    corpus: Corpus,
-    embedded: EmbeddedCorpus,
-    tally: TextTally,
+pub struct Reference(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Corpus {
+        corpus: Corpus,
+        embedded: EmbeddedCorpus,
+        tally: TextTally,
+        synthetic: u64,
+    },
+    /// `vectors` are those of the profile's sample: none if it is compact.
+    Profile {
+        name: String,
+        profile: Box<Profile>,
+        vectors: EmbeddingMatrix,
+    },
+}
+
+/// A corpus and its reference under one codebook.
+pub(super) struct Placing {
+    pub(super) codebook: Codebook,
+    /// Whether the codebook is a profile's; else it was fitted to both together.
+    pub(super) frozen: bool,
+    pub(super) corpus: Assignment,
+    /// The leaves of the texts known of the reference.
+    pub(super) reference: Assignment,
+    /// The reference's texts in every leaf, as far as they may be counted.
+    pub(super) counted: Vec<u64>,
 }
 
 impl Reference {
-    /// A corpus as the reference. `corpus` is read once more in an analysis, for the texts that are shown.
+    /// A corpus as the reference, from which `synthetic` records were left out. `corpus` is read once more in an
+    /// analysis, for the texts that are shown.
     #[must_use]
-    pub fn of_corpus(corpus: Corpus, embedded: EmbeddedCorpus) -> Self {
+    pub fn of_corpus(corpus: Corpus, embedded: EmbeddedCorpus, synthetic: u64) -> Self {
         let tally = TextTally::new(&embedded.records, embedded.vectors.len());
-        Self { corpus, embedded, tally }
+        Self(Kind::Corpus { corpus, embedded, tally, synthetic })
     }
 
-    /// The vectors of its texts, in the order of content hashes.
+    /// A profile as the reference; `name` is its file, as the user named it.
+    #[must_use]
+    pub fn of_profile(name: String, profile: Profile) -> Self {
+        let dim = profile.encoder.dim;
+        let vectors = profile.sample.as_ref().map_or(EmbeddingMatrix::from_f32(dim, &[]), |sample| sample.matrix(dim));
+        Self(Kind::Profile { name, profile: Box::new(profile), vectors })
+    }
+
+    /// The vectors of the texts known of it, in the order of content hashes.
     pub(super) fn vectors(&self) -> &EmbeddingMatrix {
-        &self.embedded.vectors
+        match &self.0 {
+            Kind::Corpus { embedded, .. } => &embedded.vectors,
+            Kind::Profile { vectors, .. } => vectors,
+        }
     }
 
-    /// The codebook in which a corpus is compared with it, and the leaves of the corpus' and of its own texts.
+    /// Puts a corpus beside it.
+    ///
+    /// The codebook is fitted to both together. Of a profile only the sample can be: where more texts were held out from
+    /// the profile's own codebook than the sample has, that one is taken as it is, and those texts are counted.
     pub(super) fn place(
         &self,
         corpus: &EmbeddedCorpus,
         params: &CodebookParams,
         progress: &dyn Progress,
-    ) -> Result<(Codebook, Assignment, Assignment)> {
-        let hashes = |corpus: &EmbeddedCorpus| corpus.hashes.iter().map(|hash| hash.prefix()).collect::<Vec<_>>();
-        let (of_corpus, of_reference) = (hashes(corpus), hashes(&self.embedded));
-        let both = [(&corpus.vectors, of_corpus.as_slice()), (&self.embedded.vectors, of_reference.as_slice())];
-        fit_together(both, params, progress)
+    ) -> Result<Placing> {
+        if let Kind::Profile { profile, vectors, .. } = &self.0
+            && let counted = held_out(profile)
+            && counted.iter().sum::<u64>() > vectors.len() as u64
+        {
+            let codebook = profile.codebook.clone();
+            let [corpus, reference] = [&corpus.vectors, vectors].map(|rows| assign(rows, &codebook.leaves));
+            return Ok(Placing { codebook, frozen: true, corpus, reference, counted });
+        }
+        let hashes: Vec<u64> = corpus.hashes.iter().map(|hash| hash.prefix()).collect();
+        let reference_hashes: Vec<u64> = match &self.0 {
+            Kind::Corpus { embedded, .. } => embedded.hashes.iter().map(|hash| hash.prefix()).collect(),
+            Kind::Profile { profile, .. } => profile.sample.as_ref().map_or(Vec::new(), |sample| sample.hashes.clone()),
+        };
+        let both = [(&corpus.vectors, hashes.as_slice()), (self.vectors(), reference_hashes.as_slice())];
+        let (codebook, corpus, reference) = fit_together(both, params, progress)?;
+        let counted = reference.counts(codebook.n_leaves());
+        Ok(Placing { codebook, frozen: false, corpus, reference, counted })
+    }
+
+    /// The names of leaves and regions, where the reference gives them with its codebook.
+    pub(super) fn names(&self) -> Option<(&[String], &[String])> {
+        match &self.0 {
+            Kind::Corpus { .. } => None,
+            Kind::Profile { profile, .. } => Some((&profile.leaf_names, &profile.region_names)),
+        }
     }
 
     /// The id of the record that stands for a text.
     pub(super) fn id(&self, text: u32) -> &str {
-        self.embedded.records.id(self.tally.kept[text as usize] as usize)
+        match &self.0 {
+            Kind::Corpus { embedded, tally, .. } => embedded.records.id(tally.kept[text as usize] as usize),
+            Kind::Profile { profile, .. } => profile.sample.as_ref().map_or("", |sample| &sample.ids[text as usize]),
+        }
     }
 
-    /// Every record: its id, its text, and the id of the record whose text it repeats.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&str, Option<u32>, Option<&str>)> {
-        let records = &self.embedded.records;
-        (0..records.len()).map(move |row| {
-            let text = records.text(row);
-            let kept = text.map(|text| self.tally.kept[text as usize] as usize);
-            (records.id(row), text, kept.filter(|&kept| kept != row).map(|kept| records.id(kept)))
-        })
+    /// Every record known of it: its id, its text, and the id of the record whose text it repeats.
+    pub(super) fn rows(&self) -> Box<dyn Iterator<Item = (&str, Option<u32>, Option<&str>)> + '_> {
+        match &self.0 {
+            Kind::Corpus { embedded: EmbeddedCorpus { records, .. }, tally, .. } => {
+                Box::new((0..records.len()).map(move |row| {
+                    let text = records.text(row);
+                    let kept = text.map(|text| tally.kept[text as usize] as usize);
+                    (records.id(row), text, kept.filter(|&kept| kept != row).map(|kept| records.id(kept)))
+                }))
+            }
+            Kind::Profile { vectors, .. } => {
+                Box::new((0..vectors.len() as u32).map(|text| (self.id(text), Some(text), None)))
+            }
+        }
     }
 
     /// Whether it has texts, and vectors that can be compared with those of an encoder.
     pub(super) fn check(&self, encoder: &EncoderId) -> Result<()> {
-        let files = || self.corpus.inputs().iter().map(Input::path).collect::<Vec<_>>().join(", ");
-        if self.embedded.vectors.is_empty() {
+        let (place, ours, texts) = match &self.0 {
+            Kind::Corpus { corpus, embedded, .. } => (
+                corpus.inputs().iter().map(Input::path).collect::<Vec<_>>().join(", "),
+                &embedded.encoder,
+                embedded.counts.distinct_texts,
+            ),
+            Kind::Profile { name, profile, .. } => (name.clone(), &profile.encoder, profile.distinct_texts()),
+        };
+        if texts == 0 {
             return Err(Error::Corpus {
-                place: files(),
-                expected: "at least one record with text".to_owned(),
-                got: format!("{} records without any", self.embedded.records.len()),
-                help: "a reference without texts has nothing to be covered; name its column with `--reference-text`"
-                    .to_owned(),
+                place,
+                expected: "a reference with at least one text".to_owned(),
+                got: "none".to_owned(),
+                help: "name the column that holds its text with `--reference-text COLUMN`".to_owned(),
             });
         }
-        if self.embedded.vectors.dim() != encoder.dim {
-            return Err(Error::Corpus {
-                place: files(),
-                expected: format!("vectors of {} components, as the corpus has", encoder.dim),
-                got: self.embedded.vectors.dim().to_string(),
-                help: "embed both with the same encoder".to_owned(),
-            });
+        match ours.difference(encoder) {
+            None => Ok(()),
+            Some(difference) => Err(Error::Corpus {
+                place,
+                expected: format!("the corpus' encoder, {} {}", difference.field, difference.theirs),
+                got: format!("{} {}", difference.field, difference.ours),
+                help: "embed both with the same encoder (`--encoder`, `--prompt`, `--device`)".to_owned(),
+            }),
         }
-        Ok(())
     }
 
-    /// Fetches texts: `wanted` holds the most characters to keep of each.
+    /// Fetches texts: `wanted` holds the most characters to keep of each. A profile has its texts only where it was
+    /// written with examples.
     pub(super) fn texts(&self, wanted: &BTreeMap<u32, usize>, progress: &dyn Progress) -> Result<ReferenceTexts<'_>> {
-        let rows = wanted.iter().map(|(&text, &characters)| (self.tally.kept[text as usize], characters)).collect();
-        let texts = CollectedTexts::read(&self.corpus, &self.embedded.records, &rows, progress)?;
+        let texts = match &self.0 {
+            Kind::Corpus { corpus, embedded, tally, .. } => {
+                let rows = wanted.iter().map(|(&text, &characters)| (tally.kept[text as usize], characters)).collect();
+                CollectedTexts::read(corpus, &embedded.records, &rows, progress)?
+            }
+            Kind::Profile { .. } => CollectedTexts::default(),
+        };
         Ok(ReferenceTexts { reference: self, texts })
     }
 
-    pub(super) fn summary(&self, sample: usize, counted: u64) -> ReferenceSummary {
-        let counts = &self.embedded.counts;
-        let mut files: Vec<String> = self.corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
-        files.sort_unstable();
-        ReferenceSummary {
-            kind: ReferenceKind::Corpus,
-            files,
-            rows: counts.rows - counts.empty,
-            distinct_texts: counts.distinct_texts,
-            synthetic: 0,
-            sample: sample as u64,
-            counted,
+    pub(super) fn summary(&self, frozen: bool, sample: usize, counted: u64) -> ReferenceSummary {
+        let (sample, texts) = (sample as u64, self.vectors().len() as u64);
+        match &self.0 {
+            Kind::Corpus { corpus, embedded, synthetic, .. } => {
+                let mut files: Vec<String> = corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
+                files.sort_unstable();
+                ReferenceSummary {
+                    kind: ReferenceKind::Corpus,
+                    files,
+                    rows: embedded.counts.rows - embedded.counts.empty,
+                    distinct_texts: texts,
+                    synthetic: *synthetic,
+                    sample,
+                    counted,
+                    frozen,
+                }
+            }
+            Kind::Profile { name, profile, .. } => ReferenceSummary {
+                kind: ReferenceKind::Profile,
+                files: vec![name.clone()],
+                rows: profile.rows_with_text(),
+                distinct_texts: profile.distinct_texts(),
+                synthetic: 0,
+                sample,
+                counted,
+                frozen,
+            },
         }
     }
+}
+
+/// The texts of every leaf that a profile's codebook was not fitted to.
+fn held_out(profile: &Profile) -> Vec<u64> {
+    if profile.provenance.fitted { profile.texts_per_leaf_of_half(HELD_OUT) } else { profile.texts_per_leaf() }
 }
 
 /// The texts of the reference that were asked for.
@@ -124,8 +225,14 @@ impl ReferenceTexts<'_> {
         Example { id: self.reference.id(text).to_owned(), text: cut(self.get(text), characters) }
     }
 
-    /// A text that was asked for; empty for another.
+    /// A text that was asked for; empty for another, and of a profile without examples.
     pub(super) fn get(&self, text: u32) -> &str {
-        self.texts.get(self.reference.tally.kept[text as usize])
+        match &self.reference.0 {
+            Kind::Corpus { tally, .. } => self.texts.get(tally.kept[text as usize]),
+            Kind::Profile { profile, .. } => {
+                let texts = profile.sample.as_ref().and_then(|sample| sample.texts.as_ref());
+                texts.map_or("", |texts| &texts[text as usize])
+            }
+        }
     }
 }

@@ -1,35 +1,10 @@
-//! Counts over records: how many rows stand behind a text, a leaf, a region, a source, a label.
+//! Counts over records: how many rows stand behind a leaf, a region, a source, a label.
 
 use std::collections::BTreeMap;
 
+pub(super) use crate::corpus::TextTally;
 use crate::corpus::{Categories, RecordTable};
 use crate::report::CategoryShare;
-
-/// For every distinct text, how many records have it and which of them stands for it.
-#[derive(Debug)]
-pub(super) struct TextTally {
-    /// Records per text.
-    pub(super) rows: Vec<u64>,
-    /// The record with the smallest id among those with the text.
-    pub(super) kept: Vec<u32>,
-    /// Whether a record with the text is not marked synthetic.
-    pub(super) real: Vec<bool>,
-}
-
-impl TextTally {
-    pub(super) fn new(records: &RecordTable, texts: usize) -> Self {
-        let (mut rows, mut kept, mut real) = (vec![0_u64; texts], vec![u32::MAX; texts], vec![false; texts]);
-        for row in 0..records.len() {
-            let Some(text) = records.text(row).map(|text| text as usize) else { continue };
-            rows[text] += 1;
-            real[text] |= !records.is_synthetic(row);
-            if kept[text] == u32::MAX || records.id(row) < records.id(kept[text] as usize) {
-                kept[text] = row as u32;
-            }
-        }
-        Self { rows, kept, real }
-    }
-}
 
 /// Sums `rows` over classes: `class_of[i]` is the class of text `i`.
 pub(super) fn per_class(rows: &[u64], class_of: &[u32], classes: usize) -> Vec<u64> {

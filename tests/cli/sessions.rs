@@ -8,13 +8,16 @@ use std::process::{Command, Stdio};
 
 /// Runs commands in a folder of `tests/cli`, and writes down what a terminal without colours would show.
 fn session(folder: &str, commands: &[&str]) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(folder);
+    session_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(folder), commands)
+}
+
+fn session_in(folder: &Path, commands: &[&str]) -> String {
     let mut shown = String::new();
     for command in commands {
         let arguments = command.split(' ').skip(1);
         let output = Command::new(assert_cmd::cargo::cargo_bin!("semcov"))
             .args(arguments)
-            .current_dir(&folder)
+            .current_dir(folder)
             .env("SEMCOV_CACHE", "none")
             .env("HF_HOME", "no-such-folder")
             .env("HF_HUB_CACHE", "")
@@ -44,6 +47,12 @@ fn help() {
             "semcov --help",
             "semcov report --help",
             "semcov embed -h",
+            "semcov profile --help",
+            "semcov profile fit -h",
+            "semcov profile observe -h",
+            "semcov profile merge --help",
+            "semcov profile show --help",
+            "semcov profile diff --help",
             "semcov model --help",
             "semcov init --help",
             "semcov completions --help",
@@ -63,6 +72,52 @@ fn report() {
             "semcov report corpus.jsonl --vectors vector --rows - -q",
         ],
     ));
+}
+
+/// The corpus in two files, and once more without its weather.
+#[test]
+fn profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/corpus/corpus.jsonl");
+    let corpus = std::fs::read_to_string(corpus).unwrap();
+    let lines: Vec<&str> = corpus.lines().collect();
+    let write = |name: &str, lines: &[&str]| std::fs::write(folder.path().join(name), lines.join("\n")).unwrap();
+    write("all.jsonl", &lines);
+    write("one.jsonl", &lines[..20]);
+    write("two.jsonl", &lines[20..]);
+    // What is not about the weather, five times, each time with another word.
+    let without = lines.iter().filter(|line| !line.contains("weather") && !line.contains("empty"));
+    let times = |line: &&str| -> String {
+        (0..5).map(|i| line.replace("\", \"source", &format!(" {i}\", \"source")) + "\n").collect()
+    };
+    write("changed.jsonl", &[without.map(times).collect::<String>().as_str()]);
+    let quiet = "--config none.toml -q";
+    std::fs::write(folder.path().join("none.toml"), "").unwrap();
+    let shown = session_in(
+        folder.path(),
+        &[
+            "semcov profile fit all.jsonl --vectors vector --regions 3 -o all.semcov",
+            "semcov profile show all.semcov",
+            &format!("semcov profile observe one.jsonl --vectors vector --codebook all.semcov -o one.semcov {quiet}"),
+            &format!("semcov profile observe two.jsonl --vectors vector --codebook all.semcov -o two.semcov {quiet}"),
+            &format!("semcov profile observe all.jsonl --vectors vector --codebook all.semcov -o same.semcov {quiet}"),
+            "semcov profile merge two.semcov one.semcov -o merged.semcov",
+            "semcov profile diff all.semcov merged.semcov",
+            &format!(
+                "semcov profile observe changed.jsonl --vectors vector --codebook all.semcov -o changed.semcov {quiet}"
+            ),
+            "semcov profile diff all.semcov changed.semcov",
+            "semcov profile diff all.semcov changed.semcov --format markdown",
+            &format!("semcov profile fit changed.jsonl --vectors vector --regions 2 --compact -o other.semcov {quiet}"),
+            "semcov profile diff all.semcov other.semcov",
+            "semcov profile merge all.semcov other.semcov -o merged.semcov",
+            "semcov profile show other.semcov --format json",
+            "semcov profile show all.jsonl",
+        ],
+    );
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(read("merged.semcov"), read("same.semcov"), "parts merge to the whole");
+    insta::assert_snapshot!(shown);
 }
 
 #[test]

@@ -56,6 +56,12 @@ pub(crate) enum Command {
   semcov embed train.jsonl --encoder ./my-encoder -o vectors.npy")]
     Embed(EmbedArgs),
 
+    /// Summarise corpora in small files that merge, and compare them
+    #[command(after_help = "Examples:
+  semcov profile fit train.jsonl -o train.semcov
+  semcov profile diff last-week.semcov train.semcov --format markdown")]
+    Profile(ProfileArgs),
+
     /// List encoders, describe one, or download one
     #[command(after_help = "Example:
   semcov model info all-MiniLM-L6-v2")]
@@ -179,7 +185,7 @@ pub(crate) struct PlanArgs {
     pub format: Format,
 }
 
-/// What `report` and `plan` print on standard output.
+/// What `report`, `plan` and `profile diff` print on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// A summary for the terminal
@@ -198,6 +204,128 @@ pub(crate) struct EmbedArgs {
     /// Where the vectors go: .parquet (id and vector) or .npy (a row per record)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfileArgs {
+    #[command(subcommand)]
+    pub command: ProfileCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Fit a codebook to a corpus and write what it covers
+    #[command(after_help = "Example:
+  semcov profile fit train.jsonl -o train.semcov")]
+    Fit(ProfileFitArgs),
+
+    /// Write what a corpus covers under the codebook of another profile
+    #[command(after_help = "Leaves, regions and seed are those of the codebook.
+
+Example:
+  semcov profile observe part-2.jsonl --codebook part-1.semcov -o part-2.semcov")]
+    Observe(ProfileObserveArgs),
+
+    /// Merge profiles under one codebook; their order does not matter
+    #[command(after_help = "Example:
+  semcov profile merge part-1.semcov part-2.semcov -o all.semcov")]
+    Merge(ProfileMergeArgs),
+
+    /// Print what a profile holds
+    #[command(after_help = "Example:
+  semcov profile show train.semcov")]
+    Show(ProfileShowArgs),
+
+    /// Print what changed from one profile to another
+    #[command(after_help = "Example:
+  semcov profile diff last-week.semcov train.semcov --format markdown")]
+    Diff(ProfileDiffArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfileFitArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+
+    /// Where the profile goes
+    #[arg(short, long, value_name = "NAME.semcov", help_heading = "Output")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub sample: SampleArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfileObserveArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+
+    /// The profile whose codebook to use
+    #[arg(long, value_name = "NAME.semcov", help_heading = "Reading")]
+    pub codebook: PathBuf,
+
+    /// Where the profile goes
+    #[arg(short, long, value_name = "NAME.semcov", help_heading = "Output")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub sample: SampleArgs,
+}
+
+/// What a profile keeps of single texts.
+#[derive(Args, Debug)]
+pub(crate) struct SampleArgs {
+    /// Keep nothing of single texts
+    #[arg(long, help_heading = "Output")]
+    pub compact: bool,
+
+    /// Keep the first 300 characters of the sampled texts
+    #[arg(long, conflicts_with = "compact", help_heading = "Output")]
+    pub with_examples: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfileMergeArgs {
+    /// Profiles under one codebook
+    #[arg(required = true, value_name = "NAME.semcov")]
+    pub profiles: Vec<PathBuf>,
+
+    /// Where the merged profile goes
+    #[arg(short, long, value_name = "NAME.semcov")]
+    pub output: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfileShowArgs {
+    /// The profile
+    #[arg(value_name = "NAME.semcov")]
+    pub profile: PathBuf,
+
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ShowFormat,
+}
+
+/// What `profile show` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShowFormat {
+    /// A summary for the terminal
+    Table,
+    /// The summary as JSON
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProfileDiffArgs {
+    /// The profile of what was
+    pub old: PathBuf,
+
+    /// The profile of what is
+    pub new: PathBuf,
+
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: Format,
 }
 
 #[derive(Args, Debug)]

@@ -170,6 +170,7 @@ fn name(stage: Stage) -> &'static str {
     match stage {
         Stage::Embed => "embedding",
         Stage::Cluster => "clustering",
+        Stage::Observe => "observing",
         Stage::Score => "scoring",
         Stage::Compare => "comparing",
         Stage::Collect => "collecting examples",

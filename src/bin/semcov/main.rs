@@ -20,6 +20,7 @@ fn main() -> std::process::ExitCode {
         Command::Report(args) => commands::report::run(&args, &console),
         Command::Plan(args) => commands::plan::run(&args, &console),
         Command::Embed(args) => commands::embed::run(&args, &console),
+        Command::Profile(args) => commands::profile::run(&args, &console),
         Command::Model(args) => commands::model::run(&args, &console),
         Command::Init(args) => commands::init::run(&args, &console),
         Command::Completions(args) => commands::completions::run(&args),

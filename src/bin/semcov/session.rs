@@ -4,14 +4,16 @@ use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
-use semcov::corpus::{BadRow, Corpus, CorpusOptions};
+use semcov::corpus::{BadRow, Corpus, CorpusOptions, Row};
 use semcov::embed::{
     self, ArtifactOptions, Artifacts, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions,
     TransformerEncoder,
 };
+use semcov::profile::Profile;
 use semcov::report::Reference;
 use semcov::vectors::{NpyReader, VectorStore};
 
@@ -76,7 +78,8 @@ impl Session {
 
     /// The corpus with a vector per distinct text: computed, cached, or brought along.
     pub(crate) fn embed(&self, console: &Console) -> Result<EmbeddedCorpus> {
-        self.embed_corpus(&self.corpus, self.settings.vectors.as_deref(), self.bad_rows.as_deref(), console)
+        let vectors = self.settings.vectors.as_deref();
+        self.embed_corpus(&self.corpus, vectors, self.bad_rows.as_deref(), None, console)
     }
 
     /// What the corpus is compared with, if anything was named.
@@ -84,22 +87,25 @@ impl Session {
         if args.reference.is_empty() {
             return Ok(None);
         }
+        if let [path] = args.reference.as_slice()
+            && Profile::is_profile(Path::new(path))?
+        {
+            return Ok(Some(Reference::of_profile(path.clone(), Profile::read(Path::new(path))?)));
+        }
         let corpus = self.open_beside(args, console)?;
-        let embedded = self.embed_beside(&corpus, args, console)?;
-        Ok(Some(Reference::of_corpus(corpus, embedded)))
-    }
-
-    /// The same of another corpus, whose unreadable rows are counted and not listed.
-    fn embed_beside(&self, corpus: &Corpus, args: &ReferenceArgs, console: &Console) -> Result<EmbeddedCorpus> {
+        let synthetic = AtomicU64::new(0);
         let vectors = args.reference_vectors.as_deref().or(self.settings.vectors.as_deref());
-        self.embed_corpus(corpus, vectors, None, console)
+        let embedded = self.embed_corpus(&corpus, vectors, None, Some(&synthetic), console)?;
+        Ok(Some(Reference::of_corpus(corpus, embedded, synthetic.into_inner())))
     }
 
+    /// Embeds a corpus. Where `synthetic` is given, records marked synthetic are left out, and counted there.
     fn embed_corpus(
         &self,
         corpus: &Corpus,
         vectors: Option<&str>,
         bad_rows: Option<&Path>,
+        synthetic: Option<&AtomicU64>,
         console: &Console,
     ) -> Result<EmbeddedCorpus> {
         let inputs: Vec<String> = corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
@@ -113,7 +119,7 @@ impl Session {
             }
             Ok(())
         };
-        let embedded = self.vectors(corpus, vectors, &options, console, &mut on_bad_row);
+        let embedded = self.vectors(corpus, vectors, synthetic, &options, console, &mut on_bad_row);
         if let (Some(list), Some(path)) = (list, bad_rows) {
             // Kept when the run fails, too: it says why.
             list.commit()?;
@@ -134,17 +140,30 @@ impl Session {
         &self,
         corpus: &Corpus,
         vectors: Option<&str>,
+        synthetic: Option<&AtomicU64>,
         options: &EmbedOptions<'_>,
         console: &Console,
         on_bad_row: &mut (dyn FnMut(&BadRow) -> semcov::Result<()> + Send),
     ) -> Result<EmbeddedCorpus> {
         let rows = corpus.records();
+        let wanted = |row: &semcov::Result<Row>| {
+            let marked = matches!(row, Ok(Row { record: Ok(record), .. }) if record.synthetic);
+            match synthetic {
+                Some(left_out) if marked => {
+                    left_out.fetch_add(1, Ordering::Relaxed);
+                    false
+                }
+                _ => true,
+            }
+        };
         let embedded = match vectors.map(Given::of) {
-            Some(Given::Column(column)) => embed::given_vectors(rows, &column, options, console, on_bad_row)?,
+            Some(Given::Column(column)) => {
+                embed::given_vectors(rows.filter(wanted), &column, options, console, on_bad_row)?
+            }
             Some(Given::Npy(path)) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let rows = embed::with_npy(rows, NpyReader::open(&path)?);
-                embed::given_vectors(rows, &name, options, console, on_bad_row)?
+                embed::given_vectors(rows.filter(wanted), &name, options, console, on_bad_row)?
             }
             None => {
                 let encoder = self.encoder(console)?;
@@ -153,7 +172,7 @@ impl Session {
                 let total_rows = console.is_animated().then(|| corpus.records().count() as u64);
                 let options = &EmbedOptions { total_rows, ..*options };
                 let timer = std::time::Instant::now();
-                let embedded = embed::embed_corpus(rows, encoder, store, options, console, on_bad_row)?;
+                let embedded = embed::embed_corpus(rows.filter(wanted), encoder, store, options, console, on_bad_row)?;
                 console.embedded(&embedded.counts, timer.elapsed());
                 embedded
             }

@@ -243,7 +243,7 @@ pub(super) fn table(
     }
 }
 
-fn folded(page: &mut String, title: &str, body: impl FnOnce(&mut String)) {
+pub(super) fn folded(page: &mut String, title: &str, body: impl FnOnce(&mut String)) {
     page.push_str(&format!("\n<details><summary>{title}</summary>\n\n"));
     body(page);
     page.push_str("\n</details>\n");

@@ -245,7 +245,7 @@ fn duplicates(page: &mut Page, report: &Report) {
     page.rest(report.duplicate_groups.len(), ENTRIES, "group");
 }
 
-fn shares(page: &mut Page, title: &str, categories: &[CategoryShare]) {
+pub(super) fn shares(page: &mut Page, title: &str, categories: &[CategoryShare]) {
     if categories.is_empty() {
         return;
     }
@@ -266,7 +266,7 @@ fn shares(page: &mut Page, title: &str, categories: &[CategoryShare]) {
 }
 
 /// A bar of at most `columns` columns, in eighths of a column; anything above zero shows.
-fn share_bar(share: f64, largest: f64, columns: usize) -> String {
+pub(super) fn share_bar(share: f64, largest: f64, columns: usize) -> String {
     if share.is_nan() || share <= 0.0 || largest <= 0.0 {
         return String::new();
     }

@@ -6,5 +6,6 @@ pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod model;
 pub(crate) mod plan;
+pub(crate) mod profile;
 pub(crate) mod report;
 pub(crate) mod schema;

@@ -1,0 +1,618 @@
+//! The file of a profile.
+//!
+//! One safetensors file (<https://github.com/huggingface/safetensors>), which NumPy and every tensor library open. Its
+//! only metadata key, `semcov`, holds JSON: format, version, encoder, provenance, counts, names, sources, labels and a
+//! digest; one key, because several would come out in random order. The digest is BLAKE3 over that JSON without it and
+//! over every tensor's name, type, shape and bytes.
+//!
+//! | tensor | shape | content |
+//! |---|---|---|
+//! | `leaves.centroids`, `regions.centroids` | leaves, regions x dim | unit vectors, f16 |
+//! | `leaves.region` | leaves | the region of each leaf |
+//! | `leaves.rows`, `.distance`, `.squares` | leaves x 2 | sums, by half |
+//! | `leaves.histogram` | leaves x 2 x 32 | rows by distance, by half |
+//! | `leaves.sum` | leaves x dim | sums of vectors, units of 2^-16 |
+//! | `moments.sum`, `moments.outer` | dim; dim (dim + 1) / 2 | sums of x; of x x^T, its upper triangle |
+//! | `sample.hashes`, `.rows`, `.leaves` | n | of the sampled texts |
+//! | `sample.vectors` | n x dim | in 8 bits a component |
+//! | `sample.ids`, `.texts` | bytes | UTF-8, one after the other; `.id_lengths`, `.text_lengths` part them |
+//!
+//! At 384 components a file takes at most 1 MB per started 100 leaves (and a tenth more of the first where leaves have
+//! 100,000 rows), 400 bytes per sampled text, and its id.
+//!
+//! A file is read whole, and not trusted: every shape, index, order and bound that other code builds on is checked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::Path;
+
+use safetensors::tensor::{SafeTensors, serialize};
+use serde::{Deserialize, Serialize};
+
+use super::sums::{FRACTION_BITS, LARGEST};
+use super::tensors::Tensors;
+use super::{BINS, LeafSums, MOST_ROWS, Observed, Profile, Provenance, Sample};
+use crate::cluster::Codebook;
+use crate::embed::EncoderId;
+use crate::vectors::moments::Moments;
+use crate::{Error, Result};
+
+/// What the JSON calls the format; no other file has it in its header.
+const FORMAT: &str = "semcov-profile";
+
+/// The version written, and the newest that is read.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The metadata key.
+const KEY: &str = "semcov";
+
+/// Bytes that a header may have: safetensors' own limit.
+const MOST_HEADER_BYTES: u64 = 100_000_000;
+
+const MAKE_ONE: &str = "make one with `semcov profile fit CORPUS -o NAME.semcov`";
+const MAKE_AGAIN: &str = "copy the file again from where it came from, or make it again with `semcov profile`";
+
+/// The JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    format: String,
+    version: u32,
+    encoder: EncoderId,
+    provenance: Provenance,
+    counts: Counts,
+    region_names: Vec<String>,
+    leaf_names: Vec<String>,
+    sources: BTreeMap<String, u64>,
+    labels: BTreeMap<String, u64>,
+    sample: Option<SampleHead>,
+    digest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counts {
+    rows: u64,
+    empty: u64,
+    bad_rows: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SampleHead {
+    limit: usize,
+    texts: bool,
+}
+
+/// What every version of the JSON has.
+#[derive(Deserialize)]
+struct AnyHead {
+    format: String,
+    version: u32,
+}
+
+/// Why a file is not a profile that can be used, and what to do.
+struct Defect {
+    problem: String,
+    help: &'static str,
+}
+
+impl Defect {
+    fn not_a_profile(got: &str) -> Self {
+        Self { problem: format!("expected a profile, got {got}"), help: MAKE_ONE }
+    }
+}
+
+/// What contradicts itself.
+impl From<String> for Defect {
+    fn from(problem: String) -> Self {
+        Self { problem: format!("its content is not what semcov writes: {problem}"), help: MAKE_AGAIN }
+    }
+}
+
+impl Profile {
+    /// The profile as a file.
+    ///
+    /// # Errors
+    /// [`Error::Profile`] if there are so many names of sources and labels that the file's header would exceed 100 MB.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let tensors = self.to_tensors();
+        let mut head = self.to_head();
+        head.digest = digest(&mut head, &tensors)?;
+        let failed = |problem: String| Error::Profile {
+            path: "to write".to_owned(),
+            problem,
+            help: "name a source and a label with fewer different values, by `--source` and `--label`".to_owned(),
+        };
+        let json = serde_json::to_string(&head).map_err(|error| failed(error.to_string()))?;
+        serialize(tensors.iter(), Some(HashMap::from([(KEY.to_owned(), json)])))
+            .map_err(|error| failed(error.to_string()))
+    }
+
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Profile`] if it is not a profile, is cut off, was altered, is
+    /// of a newer version, or contradicts itself.
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut file = fs_err::File::open(path)?;
+        // Anything may be given for a profile, however large: nothing is read in before the header names the format.
+        let mut bytes = header(&mut file)?;
+        if names_format(&bytes) {
+            file.read_to_end(&mut bytes)?;
+        }
+        Self::from_bytes(&bytes, &path.display().to_string())
+    }
+
+    /// Whether a file is a profile, of any version and in any state; a path that is no file is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read.
+    pub fn is_profile(path: &Path) -> Result<bool> {
+        Ok(path.is_file() && names_format(&header(&mut fs_err::File::open(path)?)?))
+    }
+
+    /// The profile that a file holds; `path` names it in errors.
+    ///
+    /// # Errors
+    /// Like [`Profile::read`].
+    pub fn from_bytes(bytes: &[u8], path: &str) -> Result<Self> {
+        parse(bytes).map_err(|Defect { problem, help }| Error::Profile {
+            path: path.to_owned(),
+            problem,
+            help: help.to_owned(),
+        })
+    }
+
+    fn to_head(&self) -> Head {
+        let Observed { rows, empty, bad_rows, sources, labels, .. } = self.observed.clone();
+        let sample = self.sample.as_ref();
+        Head {
+            format: FORMAT.to_owned(),
+            version: FORMAT_VERSION,
+            encoder: self.encoder.clone(),
+            provenance: self.provenance.clone(),
+            counts: Counts { rows, empty, bad_rows },
+            region_names: self.region_names.clone(),
+            leaf_names: self.leaf_names.clone(),
+            sources,
+            labels,
+            sample: sample.map(|sample| SampleHead { limit: sample.limit, texts: sample.texts.is_some() }),
+            digest: String::new(),
+        }
+    }
+
+    fn to_tensors(&self) -> Tensors<'static> {
+        let Self { codebook, observed, .. } = self;
+        let (leaves, dim) = (codebook.n_leaves(), codebook.dim);
+        let unsigned = |of: fn(&LeafSums) -> Vec<u64>| observed.leaves.iter().flat_map(of).collect::<Vec<_>>();
+        let signed = |of: fn(&LeafSums) -> Vec<i64>| observed.leaves.iter().flat_map(of).collect::<Vec<_>>();
+        let widened = |values: &[u32]| values.iter().map(|&value| u64::from(value)).collect::<Vec<_>>();
+        let mut tensors = Tensors::default();
+        tensors.put_halves("leaves.centroids", &[leaves, dim], &codebook.leaves);
+        tensors.put_halves("regions.centroids", &[codebook.n_regions(), dim], &codebook.regions);
+        tensors.put_unsigned("leaves.region", &[leaves], &widened(&codebook.region_of_leaf));
+        tensors.put_unsigned("leaves.rows", &[leaves, 2], &unsigned(|leaf| leaf.rows.to_vec()));
+        tensors.put_signed("leaves.distance", &[leaves, 2], &signed(|leaf| leaf.distance.to_vec()));
+        tensors.put_signed("leaves.squares", &[leaves, 2], &signed(|leaf| leaf.squares.to_vec()));
+        tensors.put_unsigned("leaves.histogram", &[leaves, 2, BINS], &unsigned(|leaf| leaf.histogram.concat()));
+        tensors.put_signed("leaves.sum", &[leaves, dim], &signed(|leaf| leaf.sum.clone()));
+        tensors.put_signed("moments.sum", &[dim], observed.moments.sum_units());
+        let upper: Vec<i64> = observed.moments.upper_units().collect();
+        tensors.put_signed("moments.outer", &[upper.len()], &upper);
+        if let Some(sample) = &self.sample {
+            let n = sample.len();
+            tensors.put_unsigned("sample.hashes", &[n], &sample.hashes);
+            tensors.put_unsigned("sample.rows", &[n], &widened(&sample.rows));
+            tensors.put_unsigned("sample.leaves", &[n], &widened(&sample.leaves));
+            tensors.put_i8("sample.vectors", &[n, dim], &sample.vectors);
+            tensors.put_strings("sample.ids", "sample.id_lengths", &sample.ids);
+            if let Some(texts) = &sample.texts {
+                tensors.put_strings("sample.texts", "sample.text_lengths", texts);
+            }
+        }
+        tensors
+    }
+}
+
+/// The digest of a file's content; leaves `head` without one.
+fn digest(head: &mut Head, tensors: &Tensors<'_>) -> Result<String> {
+    head.digest.clear();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&serde_json::to_vec(head).map_err(std::io::Error::from)?);
+    tensors.digest(&mut hasher);
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// The length of a safetensors header and the header, as far as they are there and not too long.
+fn header(file: &mut fs_err::File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.by_ref().take(8).read_to_end(&mut bytes)?;
+    let announced = bytes.first_chunk().map_or(u64::MAX, |length| u64::from_le_bytes(*length));
+    if announced <= MOST_HEADER_BYTES {
+        file.by_ref().take(announced).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn names_format(header: &[u8]) -> bool {
+    header.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes())
+}
+
+fn parse(bytes: &[u8]) -> Result<Profile, Defect> {
+    let cut_off = || Defect { problem: "the file is cut off, or was altered".to_owned(), help: MAKE_AGAIN };
+    let names_format = bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes());
+    let file = match SafeTensors::deserialize(bytes) {
+        Ok(file) => file,
+        Err(_) if names_format => return Err(cut_off()),
+        Err(_) => return Err(Defect::not_a_profile("a file of another kind")),
+    };
+    // The borrow of the metadata ends before the tensors are taken.
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|_| cut_off())?;
+    let json = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+    let Some(json) = json else { return Err(Defect::not_a_profile("other tensors")) };
+    let altered = |problem: String| Defect { problem: format!("the file was altered: {problem}"), help: MAKE_AGAIN };
+    let any: AnyHead = serde_json::from_str(json).map_err(|error| altered(error.to_string()))?;
+    if any.format != FORMAT {
+        return Err(Defect::not_a_profile(&format!("format {:?}", any.format)));
+    }
+    if any.version > FORMAT_VERSION {
+        return Err(Defect {
+            problem: format!("expected format version {FORMAT_VERSION}, got {}, which is newer", any.version),
+            help: "update semcov, or make the profile with this version of it",
+        });
+    }
+    let mut head: Head = serde_json::from_str(json).map_err(|error| altered(error.to_string()))?;
+    let tensors = Tensors::of(&file);
+    let written = std::mem::take(&mut head.digest);
+    let found = digest(&mut head, &tensors).map_err(|error| altered(error.to_string()))?;
+    if found != written {
+        return Err(altered("its digest is not that of its content".to_owned()));
+    }
+    Ok(assemble(head, &tensors)?)
+}
+
+/// Fails with a message unless something holds.
+fn ensure(holds: bool, problem: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(problem.to_owned()) }
+}
+
+/// Integers that fit an index.
+fn narrowed(values: Vec<u64>) -> Result<Vec<u32>, String> {
+    values.into_iter().map(u32::try_from).collect::<Result<_, _>>().map_err(|_| "a number is too large".to_owned())
+}
+
+fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
+    let Head { encoder, provenance, counts, region_names, leaf_names, sources, labels, sample, .. } = head;
+    let codebook = codebook(tensors)?;
+    ensure(encoder.dim == codebook.dim, "the encoder's dim is not that of the centroids")?;
+    ensure(leaf_names.len() == codebook.n_leaves(), "there is not one name per leaf")?;
+    ensure(region_names.len() == codebook.n_regions(), "there is not one name per region")?;
+
+    let Counts { rows, empty, bad_rows } = counts;
+    ensure(rows <= MOST_ROWS && empty <= rows, "its counts cannot be")?;
+    let with_text = rows - empty;
+    for names in [&sources, &labels] {
+        let sum: u128 = names.values().map(|&rows| u128::from(rows)).sum();
+        ensure(sum <= u128::from(with_text), "more rows have a source or a label than there are")?;
+    }
+    let leaves = leaf_sums(tensors, &codebook)?;
+    let sum: u128 = leaves.iter().map(|leaf| u128::from(leaf.rows[0]) + u128::from(leaf.rows[1])).sum();
+    ensure(sum == u128::from(with_text), "the leaves' rows do not add up")?;
+    let moments = moments(tensors, &codebook, with_text, &leaves)?;
+    let sample = sample.map(|head| read_sample(tensors, head, &codebook, &leaves)).transpose()?;
+    let observed = Observed { rows, empty, bad_rows, leaves, moments, sources, labels };
+    Ok(Profile { encoder, codebook, leaf_names, region_names, observed, sample, provenance })
+}
+
+fn codebook(tensors: &Tensors<'_>) -> Result<Codebook, String> {
+    let [n_leaves, dim] = tensors.shape2("leaves.centroids")?;
+    let [n_regions, _] = tensors.shape2("regions.centroids")?;
+    ensure(n_leaves > 0 && n_regions > 0 && dim > 0, "there is no leaf")?;
+    let leaves = tensors.halves("leaves.centroids", &[n_leaves, dim])?;
+    let regions = tensors.halves("regions.centroids", &[n_regions, dim])?;
+    let region_of_leaf = narrowed(tensors.unsigned("leaves.region", &[n_leaves])?)?;
+    let is_unit = |centroid: &[f32]| {
+        let square: f64 = centroid.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        (square - 1.0).abs() < 0.01
+    };
+    ensure(leaves.chunks_exact(dim).chain(regions.chunks_exact(dim)).all(is_unit), "a centroid is no unit vector")?;
+    ensure(region_of_leaf[0] == 0, "the first leaf is not of the first region")?;
+    let steps = region_of_leaf.windows(2).all(|pair| pair[1] == pair[0] || pair[0].checked_add(1) == Some(pair[1]));
+    let last = region_of_leaf.last().map(|&region| region as usize + 1);
+    ensure(steps && last == Some(n_regions), "the leaves are not in the order of their regions")?;
+    Ok(Codebook { dim, leaves, region_of_leaf, regions })
+}
+
+fn leaf_sums(tensors: &Tensors<'_>, codebook: &Codebook) -> Result<Vec<LeafSums>, String> {
+    let (n, dim) = (codebook.n_leaves(), codebook.dim);
+    let rows = tensors.unsigned("leaves.rows", &[n, 2])?;
+    let distance = tensors.signed("leaves.distance", &[n, 2])?;
+    let squares = tensors.signed("leaves.squares", &[n, 2])?;
+    let histogram = tensors.unsigned("leaves.histogram", &[n, 2, BINS])?;
+    let sum = tensors.signed("leaves.sum", &[n, dim])?;
+    ensure(rows.iter().all(|&rows| rows <= MOST_ROWS), "a leaf has too many rows")?;
+    let mut leaves = Vec::with_capacity(n);
+    for leaf in 0..n {
+        let mut sums = LeafSums { sum: sum[leaf * dim..][..dim].to_vec(), ..LeafSums::new(0) };
+        for half in 0..2 {
+            let i = 2 * leaf + half;
+            sums.rows[half] = rows[i];
+            sums.distance[half] = distance[i];
+            sums.squares[half] = squares[i];
+            sums.histogram[half].copy_from_slice(&histogram[i * BINS..][..BINS]);
+            let binned: u128 = sums.histogram[half].iter().map(|&rows| u128::from(rows)).sum();
+            let most = rows[i] as i64 * LARGEST;
+            let holds = (0..=most).contains(&distance[i])
+                && (0..=i128::from(most) * i128::from(LARGEST)).contains(&i128::from(squares[i]))
+                && binned == u128::from(rows[i]);
+            ensure(holds, "a leaf's distances cannot be those of its rows")?;
+        }
+        let most = sums.all_rows() << FRACTION_BITS;
+        ensure(sums.sum.iter().all(|x| x.unsigned_abs() <= most), "a leaf's vectors are too long")?;
+        leaves.push(sums);
+    }
+    Ok(leaves)
+}
+
+fn moments(tensors: &Tensors<'_>, codebook: &Codebook, rows: u64, leaves: &[LeafSums]) -> Result<Moments, String> {
+    let sum = tensors.signed("moments.sum", &[codebook.dim])?;
+    let upper = tensors.signed("moments.outer", &[tensors.len("moments.outer")?])?;
+    for (i, &x) in sum.iter().enumerate() {
+        let of_leaves: i128 = leaves.iter().map(|leaf| i128::from(leaf.sum[i])).sum();
+        ensure(of_leaves == i128::from(x), "the leaves' vectors do not add up")?;
+    }
+    let most = rows << (2 * FRACTION_BITS);
+    ensure(upper.iter().all(|x| x.unsigned_abs() <= most), "its second moments are too large")?;
+    Moments::from_units(rows, sum, &upper)
+        .ok_or_else(|| "its second moments are not those of dim components".to_owned())
+}
+
+fn read_sample(
+    tensors: &Tensors<'_>,
+    head: SampleHead,
+    codebook: &Codebook,
+    leaves: &[LeafSums],
+) -> Result<Sample, String> {
+    let n = tensors.len("sample.hashes")?;
+    let sample = Sample {
+        limit: head.limit,
+        hashes: tensors.unsigned("sample.hashes", &[n])?,
+        ids: tensors.strings("sample.ids", "sample.id_lengths", n)?,
+        rows: narrowed(tensors.unsigned("sample.rows", &[n])?)?,
+        leaves: narrowed(tensors.unsigned("sample.leaves", &[n])?)?,
+        vectors: tensors.i8("sample.vectors", &[n, codebook.dim])?,
+        texts: head.texts.then(|| tensors.strings("sample.texts", "sample.text_lengths", n)).transpose()?,
+    };
+    ensure(n <= sample.limit && sample.limit > 0, "the sample has more texts than it may have")?;
+    ensure(sample.hashes.is_sorted_by(|a, b| a < b), "the sample is not in order")?;
+    let mut rows = vec![[0_u64; 2]; leaves.len()];
+    for i in 0..n {
+        let of_leaf = rows.get_mut(sample.leaves[i] as usize).ok_or("a sampled text is in a leaf that there is not")?;
+        ensure(sample.rows[i] > 0, "a sampled text has no rows")?;
+        of_leaf[sample.half(i)] += u64::from(sample.rows[i]);
+    }
+    let within = rows.iter().zip(leaves).all(|(rows, leaf)| (0..2).all(|half| rows[half] <= leaf.rows[half]));
+    ensure(within, "a leaf's sampled texts have more rows than the leaf")?;
+    Ok(sample)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::profile::SampleParams;
+    use crate::profile::fixture::{fitted, lines, sampling};
+
+    static PROFILE: LazyLock<Profile> = LazyLock::new(|| fitted(&lines(80, 21), 6, &sampling(12)));
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| PROFILE.to_bytes().unwrap());
+
+    fn read(bytes: &[u8]) -> Result<Profile> {
+        Profile::from_bytes(bytes, "a.semcov")
+    }
+
+    #[test]
+    fn reads_what_it_wrote() {
+        let mut profile = PROFILE.clone();
+        assert_eq!(read(&BYTES).unwrap(), profile);
+        profile.sample.as_mut().unwrap().texts = None;
+        assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
+        profile.sample = None;
+        profile.observed.sources.clear();
+        assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), &*BYTES).unwrap();
+        assert_eq!(Profile::read(file.path()).unwrap(), *PROFILE);
+    }
+
+    /// A profile of `leaves` leaves of twice `rows` rows each, 384 components, and `sampled` texts with ids of ten bytes.
+    /// The numbers are the largest that so many rows may have.
+    fn large(leaves: usize, rows: u64, sampled: usize) -> Profile {
+        let dim = 384;
+        let unit: Vec<f32> = (0..dim).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect();
+        let mut profile = PROFILE.clone();
+        profile.encoder.dim = dim;
+        profile.codebook = Codebook {
+            dim,
+            leaves: unit.repeat(leaves),
+            region_of_leaf: (0..leaves as u32).map(|leaf| leaf.min(49)).collect(),
+            regions: unit.repeat(leaves.min(50)),
+        };
+        profile.leaf_names = (0..leaves).map(|leaf| format!("a name of usual length, {leaf}")).collect();
+        profile.region_names = profile.leaf_names[..leaves.min(50)].to_vec();
+        // The mean of a leaf's unit vectors has no component as large as this in practice.
+        let sum = (0.5 * (2 * rows) as f64) as i64 * 65_536;
+        let leaf = LeafSums {
+            rows: [rows; 2],
+            distance: [rows as i64 * LARGEST; 2],
+            squares: [rows as i64 * LARGEST * LARGEST; 2],
+            histogram: std::array::from_fn(|_| std::array::from_fn(|bin| if bin == 0 { rows } else { 0 })),
+            sum: vec![sum; dim],
+        };
+        let all = 2 * rows * leaves as u64;
+        let sum = leaf.sum.iter().map(|x| x * leaves as i64).collect();
+        profile.observed = Observed {
+            rows: all,
+            empty: 0,
+            bad_rows: 0,
+            moments: Moments::from_units(all, sum, &vec![1 << 32; dim * (dim + 1) / 2]).unwrap(),
+            leaves: vec![leaf; leaves],
+            sources: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        };
+        profile.sample = Some(Sample {
+            limit: sampled.max(1),
+            hashes: (0..sampled as u64).map(|i| i << 40).collect(),
+            ids: (0..sampled).map(|i| format!("id{i:08}")).collect(),
+            rows: vec![3; sampled],
+            leaves: vec![0; sampled],
+            vectors: vec![127; sampled * dim],
+            texts: None,
+        });
+        profile
+    }
+
+    #[test]
+    fn small_enough() {
+        const MB: usize = 1_000_000;
+        for (leaves, rows, sampled, most) in [
+            (100, 30_000, 0, MB),
+            (100, 30_000, 10_000, MB),
+            (250, 30_000, 1_000, 3 * MB),
+            (1_000, 30_000, 0, 10 * MB),
+            (100, 1_000_000, 10_000, MB + MB / 10),
+            (4_096, 30_000, 0, 41 * MB),
+            (1_000, 250_000, 10_000, 10 * MB),
+        ] {
+            let profile = large(leaves, rows, sampled);
+            let bytes = profile.to_bytes().unwrap();
+            assert_eq!(read(&bytes).unwrap(), profile);
+            let most = most + sampled * (400 + 10);
+            assert!(bytes.len() <= most, "{leaves} leaves, {sampled} texts: {} > {most} bytes", bytes.len());
+        }
+    }
+
+    fn message(result: Result<Profile>) -> String {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Profile { .. }) && error.help().is_some());
+        error.to_string()
+    }
+
+    #[test]
+    fn other_files() {
+        for other in [&b""[..], b"{\"text\": \"not a profile\"}\n", &[0; 100], &u64::MAX.to_le_bytes()] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs_err::write(file.path(), other).unwrap();
+            let message = message(Profile::read(file.path()));
+            assert!(message.ends_with("expected a profile, got a file of another kind"), "{message}");
+        }
+        let tensors = PROFILE.to_tensors();
+        let plain = serialize(tensors.iter(), None).unwrap();
+        assert_eq!(message(read(&plain)), "profile a.semcov: expected a profile, got other tensors");
+        assert!(matches!(Profile::read(Path::new("no-such-file.semcov")), Err(Error::Io(_))));
+        assert!(message(read(&BYTES[..BYTES.len() - 1])).contains("the file is cut off"));
+        let newer = with_head(|head| head.version = 2);
+        let expected = "profile a.semcov: expected format version 1, got 2, which is newer";
+        assert_eq!(message(read(&newer)), expected);
+    }
+
+    /// The file with another head, and the digest that belongs to it.
+    fn with_head(change: impl FnOnce(&mut Head)) -> Vec<u8> {
+        let mut head = PROFILE.to_head();
+        change(&mut head);
+        let tensors = PROFILE.to_tensors();
+        head.digest = digest(&mut head, &tensors).unwrap();
+        let json = serde_json::to_string(&head).unwrap();
+        serialize(tensors.iter(), Some(HashMap::from([(KEY.to_owned(), json)]))).unwrap()
+    }
+
+    #[test]
+    fn what_contradicts_itself() {
+        let heads: [fn(&mut Head); 9] = [
+            |head| head.encoder.dim = 7,
+            |head| drop(head.leaf_names.pop()),
+            |head| drop(head.region_names.pop()),
+            |head| head.counts.rows += 1,
+            |head| head.counts.empty = u64::MAX,
+            |head| head.sources.extend([("x".to_owned(), u64::MAX)]),
+            |head| head.sample = Some(SampleHead { limit: 11, texts: true }),
+            |head| head.sample = Some(SampleHead { limit: 0, texts: false }),
+            |head| head.counts.rows = MOST_ROWS + 1,
+        ];
+        for (i, change) in heads.into_iter().enumerate() {
+            let message = message(read(&with_head(change)));
+            assert!(message.contains("its content is not what semcov writes"), "{i}: {message}");
+        }
+        let profiles: [fn(&mut Profile); 16] = [
+            |profile| profile.codebook.leaves[0] = f32::NAN,
+            |profile| profile.codebook.regions.fill(0.0),
+            |profile| profile.codebook.region_of_leaf[0] = 1,
+            |profile| profile.codebook.region_of_leaf[5] = u32::MAX,
+            |profile| profile.codebook.region_of_leaf.fill(0),
+            |profile| profile.observed.leaves[0].rows[0] += 1,
+            |profile| profile.observed.leaves[1].rows = [u64::MAX; 2],
+            |profile| profile.observed.leaves[0].distance[0] = -1,
+            |profile| profile.observed.leaves[0].squares[1] = i64::MAX,
+            |profile| profile.observed.leaves[0].histogram[0][0] += 1,
+            |profile| profile.observed.leaves[0].sum[0] += 1,
+            |profile| profile.observed.leaves[0].sum[0] = i64::MIN,
+            |profile| profile.sample.as_mut().unwrap().leaves[3] = 6,
+            |profile| profile.sample.as_mut().unwrap().hashes.swap(0, 1),
+            |profile| profile.sample.as_mut().unwrap().rows[0] = u32::MAX,
+            |profile| profile.sample.as_mut().unwrap().rows[0] = 0,
+        ];
+        for (i, change) in profiles.into_iter().enumerate() {
+            let mut profile = PROFILE.clone();
+            change(&mut profile);
+            let message = message(read(&profile.to_bytes().unwrap()));
+            assert!(message.contains("its content is not what semcov writes"), "{i}: {message}");
+        }
+        let mut no_leaf = PROFILE.clone();
+        let codebook = &mut no_leaf.codebook;
+        (codebook.leaves, codebook.regions, codebook.region_of_leaf) = (vec![], vec![], vec![]);
+        no_leaf.observed.leaves.clear();
+        assert!(message(read(&no_leaf.to_bytes().unwrap())).contains("there is no leaf"));
+    }
+
+    proptest! {
+        /// A changed file is refused, unless the change is one of white space in the header; it never panics.
+        #[test]
+        fn altered(place: prop::sample::Index, bit in 0_u8..8, cut: prop::sample::Index) {
+            let mut bytes = BYTES.clone();
+            bytes[place.index(BYTES.len())] ^= 1 << bit;
+            if let Ok(profile) = read(&bytes) {
+                prop_assert_eq!(&profile, &*PROFILE);
+            }
+            prop_assert!(read(&BYTES[..cut.index(BYTES.len())]).is_err());
+        }
+
+        /// A file altered by somebody who knows how to make the digest may be refused or not; it never panics, nor does
+        /// what is done with the profile.
+        #[test]
+        fn altered_with_a_digest(places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+            let start = 8 + u64::from_le_bytes(BYTES[..8].try_into().unwrap()) as usize;
+            let mut bytes = BYTES.clone();
+            for (place, byte) in places {
+                let place = start + place.index(BYTES.len() - start);
+                bytes[place] = byte;
+            }
+            let file = SafeTensors::deserialize(&bytes).unwrap();
+            if let Ok(profile) = assemble(PROFILE.to_head(), &Tensors::of(&file)) {
+                let _ = (profile.texts_per_leaf(), profile.distinct_texts());
+                let _ = profile.sample.as_ref().map(|sample| sample.matrix(profile.codebook.dim));
+                if let Ok(merged) = profile.merge(PROFILE.clone()) {
+                    prop_assert_eq!(merged.rows_with_text(), 2 * PROFILE.rows_with_text());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn compact_and_full_differ_only_in_the_sample() {
+        let compact = fitted(&lines(80, 21), 6, &SampleParams { limit: None, texts: false });
+        assert_eq!(compact, Profile { sample: None, ..PROFILE.clone() });
+    }
+}

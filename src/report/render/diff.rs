@@ -1,0 +1,261 @@
+//! What changed between two profiles: a summary for a terminal, Markdown for a pull request, JSON.
+
+use super::TerminalStyle;
+use super::json::line;
+use super::markdown::{code, folded, rest, table};
+use super::number::{count, counted, p_value, percent, similarity};
+use super::terminal::{Listing, Page, left, right};
+use super::words::region_name;
+use crate::profile::{LoneRegion, NameDiff, Pair, ProfileDiff, RegionDiff, ShareChange};
+
+/// Entries of a list; JSON has them all.
+const ENTRIES: usize = 20;
+
+/// What changed, for people; no line is wider than the terminal.
+#[must_use]
+pub fn diff_terminal(diff: &ProfileDiff, style: &TerminalStyle) -> String {
+    let mut page = Page::new(style);
+    page.emphasized(&format!("{} · {}", change(diff.rows, "record"), change(diff.distinct_texts, "distinct text")));
+    page.item("", &verdict(diff));
+    for list in lists(diff, page.width() >= 70) {
+        page.section(&format!("{} ({})", list.title, list.rows.len()));
+        let headings =
+            list.headings.iter().map(|&heading| if is_text(heading) { left(heading) } else { right(heading) });
+        let flexible = list.headings.iter().position(|&heading| is_text(heading)).unwrap_or(0);
+        let mut listing = Listing::new(headings.collect(), flexible);
+        let shown = list.rows.len().min(ENTRIES);
+        let all = list.rows.len();
+        list.rows.into_iter().take(shown).for_each(|row| listing.row(row));
+        page.listing(listing);
+        page.rest(all, ENTRIES, "entry");
+    }
+    page.finish()
+}
+
+/// What changed, short enough for a pull-request comment.
+#[must_use]
+pub fn diff_markdown(diff: &ProfileDiff) -> String {
+    let mut page = String::from("## What changed in the corpus\n\n");
+    let Pair { old, new } = diff.rows;
+    let texts = diff.distinct_texts;
+    table(
+        &mut page,
+        &["", "old", "new"],
+        "lrr",
+        [
+            vec!["records".to_owned(), count(old), count(new)],
+            vec!["distinct texts".to_owned(), count(texts.old), count(texts.new)],
+        ],
+    );
+    page.push_str(&format!("\n{}\n", verdict(diff)));
+    for list in lists(diff, true) {
+        page.push_str(&format!("\n### {} ({})\n\n", list.title, list.rows.len()));
+        show(&mut page, &list.headings, &list.rows);
+    }
+    let all: Vec<&RegionDiff> = diff.regions.iter().collect();
+    if !all.is_empty() {
+        let list = region_list("", &all, true);
+        folded(&mut page, &format!("All regions that both have ({})", all.len()), |page| {
+            show(page, &list.headings, &list.rows);
+        });
+    }
+    page
+}
+
+/// What changed, as JSON that ends in a line break.
+#[must_use]
+pub fn diff_json(diff: &ProfileDiff) -> String {
+    line(serde_json::to_string_pretty(diff))
+}
+
+fn show(page: &mut String, headings: &[&'static str], rows: &[Vec<String>]) {
+    let alignment: String = headings.iter().map(|heading| if is_text(heading) { 'l' } else { 'r' }).collect();
+    let cells = |row: &Vec<String>| {
+        let cell = |(cell, heading): (&String, &&str)| if is_text(heading) { code(cell) } else { cell.clone() };
+        row.iter().zip(headings).map(cell).collect()
+    };
+    table(page, headings, &alignment, rows.iter().take(ENTRIES).map(cells));
+    rest(page, rows.len(), ENTRIES);
+}
+
+/// A list of what changed in one way. Cells hold names of the corpus as they are: the renderer escapes them.
+struct List {
+    title: &'static str,
+    headings: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+/// Whether a column holds text of the corpus.
+fn is_text(heading: &str) -> bool {
+    matches!(heading, "region" | "name")
+}
+
+/// One sentence on all regions.
+fn verdict(diff: &ProfileDiff) -> String {
+    let of = |change| diff.regions.iter().filter(|region| region.change == change).count() as u64;
+    let moved = diff.regions.iter().filter(|region| region.moved).count() as u64;
+    let codebook = if diff.same_codebook {
+        format!("Under the same codebook of {}", counted(diff.regions.len() as u64, "region"))
+    } else {
+        format!("Of {} that both codebooks have", counted(diff.regions.len() as u64, "region"))
+    };
+    let lone = if diff.same_codebook {
+        String::new()
+    } else {
+        format!("; {} died and {} were born", count(diff.died.len() as u64), count(diff.born.len() as u64))
+    };
+    let (lost, gained) = (of(ShareChange::Lost), of(ShareChange::Gained));
+    format!("{codebook}, {} lost and {} gained share, and {} moved{lone}.", count(lost), count(gained), count(moved))
+}
+
+/// What changed; `wide` with every column.
+fn lists(diff: &ProfileDiff, wide: bool) -> Vec<List> {
+    let of = |holds: &dyn Fn(&RegionDiff) -> bool| -> Vec<&RegionDiff> {
+        diff.regions.iter().filter(|region| holds(region)).collect()
+    };
+    let gone =
+        |names: &[NameDiff]| -> Vec<NameDiff> { names.iter().filter(|name| name.rows.new == 0).cloned().collect() };
+    let come =
+        |names: &[NameDiff]| -> Vec<NameDiff> { names.iter().filter(|name| name.rows.old == 0).cloned().collect() };
+    let mut lists = vec![
+        region_list("Lost share", &of(&|region| region.change == ShareChange::Lost), wide),
+        region_list("Gained share", &of(&|region| region.change == ShareChange::Gained), wide),
+        region_list("Moved", &of(&|region| region.moved), wide),
+        lone_list("Died", &diff.died),
+        lone_list("Born", &diff.born),
+        name_list("Sources gone", &gone(&diff.sources)),
+        name_list("New sources", &come(&diff.sources)),
+        name_list("Labels gone", &gone(&diff.labels)),
+        name_list("New labels", &come(&diff.labels)),
+    ];
+    lists.retain(|list| !list.rows.is_empty());
+    lists
+}
+
+fn region_list(title: &'static str, regions: &[&RegionDiff], wide: bool) -> List {
+    let row = |region: &&RegionDiff| {
+        vec![
+            region_name(region.id.new, &region.name.new),
+            arrow(count(region.texts.old), &count(region.texts.new)),
+            format!("×{:.2}", region.ratio),
+            region.similarity.map_or_else(|| "–".to_owned(), similarity),
+            arrow(percent(region.share.old), &percent(region.share.new)),
+            p_value(region.p_value),
+        ]
+    };
+    let mut list = List {
+        title,
+        headings: vec!["region", "texts", "ratio", "cosine", "share", "p"],
+        rows: regions.iter().map(row).collect(),
+    };
+    if !wide {
+        list.headings.truncate(4);
+        list.rows.iter_mut().for_each(|row| row.truncate(4));
+    }
+    list
+}
+
+fn lone_list(title: &'static str, regions: &[LoneRegion]) -> List {
+    let row =
+        |region: &LoneRegion| vec![region_name(region.id, &region.name), count(region.texts), percent(region.share)];
+    List { title, headings: vec!["region", "texts", "share"], rows: regions.iter().map(row).collect() }
+}
+
+fn name_list(title: &'static str, names: &[NameDiff]) -> List {
+    let row = |diff: &NameDiff| vec![diff.name.clone(), arrow(count(diff.rows.old), &count(diff.rows.new))];
+    List { title, headings: vec!["name", "records"], rows: names.iter().map(row).collect() }
+}
+
+fn arrow(old: String, new: &str) -> String {
+    old + " → " + new
+}
+
+fn change(of: Pair<u64>, noun: &str) -> String {
+    arrow(count(of.old), &counted(of.new, noun))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::HOSTILE;
+
+    fn hostile() -> ProfileDiff {
+        let region = |(id, &name): (usize, &&str)| RegionDiff {
+            id: Pair { old: id as u32, new: id as u32 },
+            name: Pair { old: String::new(), new: name.to_owned() },
+            texts: Pair { old: 1_000_000, new: 9_000 },
+            share: Pair { old: 0.3, new: 0.01 },
+            ratio: 0.03,
+            p_value: 0.0001,
+            change: [ShareChange::Lost, ShareChange::Gained, ShareChange::Same][id % 3],
+            similarity: Some(0.9),
+            moved: id % 2 == 0,
+        };
+        let lone = |&name: &&str| LoneRegion { id: 1, name: name.to_owned(), texts: 9, share: 0.1 };
+        let name = |(i, &name): (usize, &&str)| NameDiff {
+            name: name.to_owned(),
+            rows: if i % 2 == 0 { Pair { old: 0, new: 8 } } else { Pair { old: 8, new: 0 } },
+        };
+        ProfileDiff {
+            same_codebook: false,
+            rows: Pair { old: 1, new: 1_000_000 },
+            distinct_texts: Pair { old: 1, new: 2 },
+            regions: HOSTILE.iter().enumerate().map(region).collect(),
+            died: HOSTILE.iter().map(lone).collect(),
+            born: HOSTILE.iter().map(lone).collect(),
+            leaves: Vec::new(),
+            sources: HOSTILE.iter().enumerate().map(name).collect(),
+            labels: HOSTILE.iter().enumerate().map(name).collect(),
+        }
+    }
+
+    #[test]
+    fn hostile_names_cannot_act() {
+        for columns in [50, 80, 120] {
+            let text = diff_terminal(&hostile(), &TerminalStyle { width: columns, color: false });
+            let acts = |c: char| {
+                c != '\n' && (c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+            };
+            assert_eq!(text.chars().find(|&c| acts(c)), None);
+            let widest = text.lines().map(super::super::text::width).max();
+            assert!(widest <= Some(columns), "{widest:?} > {columns}: {text}");
+        }
+        let page = diff_markdown(&hostile());
+        assert!(page.len() < 65_536, "{} bytes", page.len());
+        let mut pipes = 0;
+        for line in page.lines() {
+            let of_line = if line.starts_with('|') { line.matches('|').count() } else { 0 };
+            assert!(pipes == 0 || of_line == 0 || pipes == of_line, "{line}");
+            pipes = of_line;
+            // Names stand in code spans: outside of them, no markup and no link.
+            let outside: String =
+                if line.contains("``") { String::new() } else { line.split('`').step_by(2).collect() };
+            for markup in ["<script", "<img", "<svg", "](", "://", "@everyone"] {
+                assert!(!outside.contains(markup), "{markup}: {line}");
+            }
+        }
+        let json: serde_json::Value = serde_json::from_str(&diff_json(&hostile())).unwrap();
+        assert_eq!(json["regions"][1]["change"], "gained");
+        assert_eq!(json["died"][9]["name"], HOSTILE[9]);
+    }
+
+    #[test]
+    fn names_every_kind_of_change() {
+        let text = diff_terminal(&hostile(), &TerminalStyle::default());
+        for shown in [
+            "1 → 1,000,000 records",
+            "6 lost and 5 gained share, and 8 moved; 16 died and 16 were born.",
+            "Lost share (6)",
+            "Gained share (5)",
+            "Moved (8)",
+            "Died (16)",
+            "Born (16)",
+            "Sources gone (8)",
+            "New labels (8)",
+            "30.0% → 1.0%",
+            "×0.03",
+        ] {
+            assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(shown), "{shown}: {text}");
+        }
+    }
+}
