@@ -161,11 +161,10 @@ impl<'a> Observation<'a> {
             for row in (0..records.len()).filter(|&row| records.text(row).is_some()) {
                 if let Some(name) = category.get(row) {
                     // Names repeat: a string is made once for each.
-                    match rows.get_mut(name) {
-                        Some(rows) => *rows += 1,
-                        None => {
-                            rows.insert(name.to_owned(), 1);
-                        }
+                    if let Some(rows) = rows.get_mut(name) {
+                        *rows += 1;
+                    } else {
+                        rows.insert(name.to_owned(), 1);
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! The file of a profile.
 //!
-//! One safetensors file (<https://github.com/huggingface/safetensors>), which NumPy and every tensor library open. Its
+//! One safetensors file (<https://github.com/huggingface/safetensors>), which `numpy` and every tensor library open. Its
 //! only metadata key, `semcov`, holds JSON: format, version, encoder, provenance, counts, names, sources, labels and a
 //! digest; one key, because several would come out in random order. The digest is BLAKE3 over that JSON without it and
 //! over every tensor's name, type, shape and bytes.
@@ -282,7 +282,7 @@ fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
     let sum: u128 = leaves.iter().map(|leaf| u128::from(leaf.rows[0]) + u128::from(leaf.rows[1])).sum();
     ensure(sum == u128::from(with_text), "the leaves' rows do not add up")?;
     let moments = moments(tensors, &codebook, with_text, &leaves)?;
-    let sample = sample.map(|head| read_sample(tensors, head, &codebook, &leaves)).transpose()?;
+    let sample = sample.map(|head| read_sample(tensors, &head, &codebook, &leaves)).transpose()?;
     let observed = Observed { rows, empty, bad_rows, leaves, moments, sources, labels };
     Ok(Profile { encoder, codebook, leaf_names, region_names, observed, sample, provenance })
 }
@@ -352,7 +352,7 @@ fn moments(tensors: &Tensors<'_>, codebook: &Codebook, rows: u64, leaves: &[Leaf
 
 fn read_sample(
     tensors: &Tensors<'_>,
-    head: SampleHead,
+    head: &SampleHead,
     codebook: &Codebook,
     leaves: &[LeafSums],
 ) -> Result<Sample, String> {

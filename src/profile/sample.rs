@@ -34,6 +34,8 @@ impl Default for SampleParams {
 }
 
 impl SampleParams {
+    /// Checks the limit.
+    ///
     /// # Errors
     /// [`Error::Setting`] for a limit of 0.
     pub(super) fn check(&self) -> Result<()> {
@@ -213,7 +215,7 @@ fn add(entries: &mut BTreeMap<u64, Entry>, key: u64, entry: Entry) {
 
 /// The first eight bytes, big-endian: in the order of the whole hashes.
 fn first_bytes(hash: ContentHash) -> u64 {
-    hash.0[..8].iter().fold(0, |key, &byte| key << 8 | u64::from(byte))
+    hash.0[..8].iter().fold(0, |key, &byte| (key << 8) | u64::from(byte))
 }
 
 fn quantized(x: &[f32]) -> Vec<i8> {
