@@ -142,7 +142,7 @@ impl Profile {
         let announced = bytes.first_chunk().map_or(u64::MAX, |length| u64::from_le_bytes(*length));
         if announced <= MOST_HEADER_BYTES {
             file.by_ref().take(announced).read_to_end(&mut bytes)?;
-            if bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes()) {
+            if names_format(&bytes) {
                 file.read_to_end(&mut bytes)?;
             }
         }
@@ -221,12 +221,16 @@ fn digest(head: &mut Head, tensors: &Tensors<'_>) -> Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// Whether the format's name stands anywhere.
+fn names_format(bytes: &[u8]) -> bool {
+    bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes())
+}
+
 fn parse(bytes: &[u8]) -> Result<Profile, Defect> {
     let cut_off = || Defect { problem: "the file is cut off, or was altered".to_owned(), help: MAKE_AGAIN };
-    let names_format = bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes());
     let file = match SafeTensors::deserialize(bytes) {
         Ok(file) => file,
-        Err(_) if names_format => return Err(cut_off()),
+        Err(_) if names_format(bytes) => return Err(cut_off()),
         Err(_) => return Err(Defect::not_a_profile("a file of another kind")),
     };
     // The borrow of the metadata ends before the tensors are taken.
@@ -583,7 +587,9 @@ mod tests {
             }
             let file = SafeTensors::deserialize(&bytes).unwrap();
             if let Ok(profile) = assemble(PROFILE.to_head(), &Tensors::of(&file)) {
-                let _ = (profile.texts_per_leaf(), profile.distinct_texts());
+                let _ = (profile.summary(), crate::profile::diff(&PROFILE, &profile));
+                let texts = profile.texts_per_leaf();
+                prop_assert!(texts.iter().zip(profile.rows_per_leaf()).all(|(&texts, rows)| texts <= rows));
                 let _ = profile.sample.as_ref().map(|sample| sample.matrix(profile.codebook.dim));
                 if let Ok(merged) = profile.merge(PROFILE.clone()) {
                     prop_assert_eq!(merged.rows_with_text(), 2 * PROFILE.rows_with_text());
