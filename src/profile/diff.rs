@@ -9,11 +9,16 @@
 //! A region *moved* if its content is elsewhere than it was: the cosine m of the mean directions of its rows is below
 //! .98, and lower than the sampling of n texts explains. For a mean of length r that is about
 //! ```text
-//! 1 - m = (1 - r^2) / (2 n r^2)      for each of the two, added up; four times that is called a move
+//! 1 - m = (1 - r^2) / (2 n r^2)      for each of the two, added up; three times that is called a move
 //! ```
+//! Among 500 regions of about 150 and 30 or 150 queries of CLINC150, drawn from the same intents, 1 - m was 1.0 times
+//! that in the mean and 2.7 times at most. With 15 of the 150 intents left out, 33 of 250 regions were beyond three.
+//!
 //! Under different codebooks of one encoder, regions are matched one to one so that the sum of their centroids' cosines
 //! is largest (Kuhn 1955, <https://doi.org/10.1002/nav.3800020109>). Pairs of at least .9 are taken for the same region
-//! and compared as above; the others *died* or were *born*.
+//! and their shares compared; the others *died* or were *born*. Two codebooks draw other borders even through the same
+//! corpus: of two random halves of CLINC150's training set, 30 of 50 regions are matched, and of these one or two lost or
+//! gained. So nothing is said to have moved, and who wants to know what changed observes under one codebook.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +39,7 @@ const GAINED: f64 = 1.25;
 /// Cosine of mean directions below which a region may have moved.
 const MOVED: f64 = 0.98;
 /// Times the distance that sampling explains.
-const BEYOND_SAMPLING: f64 = 4.0;
+const BEYOND_SAMPLING: f64 = 3.0;
 /// Cosine of centroids from which on regions of different codebooks are the same.
 const SAME_REGION: f64 = 0.9;
 
@@ -101,7 +106,7 @@ pub struct RegionDiff {
     pub change: ShareChange,
     /// Cosine of the mean directions of its rows; `None` where one has no rows.
     pub similarity: Option<f64>,
-    /// Whether its content is elsewhere.
+    /// Whether its content is elsewhere; never under different codebooks.
     pub moved: bool,
 }
 
@@ -171,7 +176,7 @@ pub fn diff(old: &Profile, new: &Profile) -> Result<ProfileDiff> {
         distinct_texts: Pair { old: old.distinct_texts(), new: new.distinct_texts() },
         died: lone(&sides.old, &old_paired),
         born: lone(&sides.new, &new_paired),
-        regions: regions(&sides, &pairs),
+        regions: regions(&sides, &pairs, same_codebook),
         leaves: if same_codebook { leaves(&sides) } else { Vec::new() },
         sources: names(&old.observed.sources, &new.observed.sources),
         labels: names(&old.observed.labels, &new.observed.labels),
@@ -239,7 +244,7 @@ fn rates(sides: &Pair<Side<'_>>, texts: Pair<u64>) -> Rates {
 }
 
 /// Compares the regions of every pair.
-fn regions(sides: &Pair<Side<'_>>, pairs: &[(usize, usize)]) -> Vec<RegionDiff> {
+fn regions(sides: &Pair<Side<'_>>, pairs: &[(usize, usize)], same_codebook: bool) -> Vec<RegionDiff> {
     let both = |&(old, new): &(usize, usize)| Pair { old: &sides.old.regions[old], new: &sides.new.regions[new] };
     let of_pair = |pair| {
         let Pair { old, new } = both(pair);
@@ -263,16 +268,23 @@ fn regions(sides: &Pair<Side<'_>>, pairs: &[(usize, usize)]) -> Vec<RegionDiff> 
             share: Pair { old: sides.old.share(old.texts), new: sides.new.share(new.texts) },
             ratio,
             p_value,
-            change: match ratio {
-                ratio if p_value <= ALPHA && ratio < LOST => ShareChange::Lost,
-                ratio if p_value <= ALPHA && ratio > GAINED => ShareChange::Gained,
-                _ => ShareChange::Same,
-            },
+            change: share_change(ratio, p_value),
             similarity,
-            moved: similarity.is_some_and(|cosine| cosine < MOVED && 1.0 - cosine > explained),
+            moved: same_codebook && similarity.is_some_and(|cosine| cosine < MOVED && 1.0 - cosine > explained),
         }
     };
     pairs.iter().zip(&rates).zip(p_values).map(compare).collect()
+}
+
+fn share_change(ratio: f64, p_value: f64) -> ShareChange {
+    let significant = p_value <= ALPHA;
+    if significant && ratio < LOST {
+        ShareChange::Lost
+    } else if significant && ratio > GAINED {
+        ShareChange::Gained
+    } else {
+        ShareChange::Same
+    }
 }
 
 /// Cosine of the mean directions; 1 where the rows of one cancel out and so have none.
@@ -404,7 +416,7 @@ mod tests {
         assert!(!found.same_codebook && found.leaves.is_empty() && found.born.is_empty());
         assert_eq!((found.regions.len(), found.died.len()), (4, 1));
         assert!(WORDS.iter().any(|word| found.died[0].name.contains(word)), "{:?}", found.died);
-        assert!(found.regions.iter().all(|region| region.similarity.unwrap() > 0.98));
+        assert!(found.regions.iter().all(|region| region.similarity.unwrap() > 0.98 && !region.moved));
         let back = diff(&four, &five).unwrap();
         assert_eq!((back.born, back.died.len()), (found.died, 0));
     }

@@ -1,6 +1,6 @@
 //! From an embedded corpus to its profile: under a codebook of its own, or of another profile.
 //!
-//! The codebook is fitted to the texts of [`half`] 0, so that the other half says how far texts lie from centroids that
+//! The codebook is fitted to the texts of [`half()`] 0, so that the other half says how far texts lie from centroids that
 //! have not seen them. A corpus of fewer than 40 distinct texts is too small to halve: there all texts are fitted to.
 //! How many leaves there are depends on all distinct texts.
 //!
@@ -79,7 +79,7 @@ pub fn fit(
 /// Observes an embedded corpus under the codebook of a profile. `corpus` is read once more if the sample keeps texts.
 ///
 /// # Errors
-/// [`Error::Encoder`] if the corpus was embedded by another encoder than the profile's; else as [`fit`]. A corpus
+/// [`Error::Encoder`] if the corpus was embedded by another encoder than the profile's; else as [`fit()`]. A corpus
 /// without text is no error here: a part of a corpus may have none.
 pub fn observe(
     profile: &Profile,
@@ -161,11 +161,10 @@ impl<'a> Observation<'a> {
             for row in (0..records.len()).filter(|&row| records.text(row).is_some()) {
                 if let Some(name) = category.get(row) {
                     // Names repeat: a string is made once for each.
-                    match rows.get_mut(name) {
-                        Some(rows) => *rows += 1,
-                        None => {
-                            rows.insert(name.to_owned(), 1);
-                        }
+                    if let Some(rows) = rows.get_mut(name) {
+                        *rows += 1;
+                    } else {
+                        rows.insert(name.to_owned(), 1);
                     }
                 }
             }

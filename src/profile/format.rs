@@ -1,6 +1,6 @@
 //! The file of a profile.
 //!
-//! One safetensors file (<https://github.com/huggingface/safetensors>), which NumPy and every tensor library open. Its
+//! One safetensors file (<https://github.com/huggingface/safetensors>), which `numpy` and every tensor library open. Its
 //! only metadata key, `semcov`, holds JSON: format, version, encoder, provenance, counts, names, sources, labels and a
 //! digest; one key, because several would come out in random order. The digest is BLAKE3 over that JSON without it and
 //! over every tensor's name, type, shape and bytes.
@@ -241,10 +241,9 @@ fn names_format(header: &[u8]) -> bool {
 
 fn parse(bytes: &[u8]) -> Result<Profile, Defect> {
     let cut_off = || Defect { problem: "the file is cut off, or was altered".to_owned(), help: MAKE_AGAIN };
-    let names_format = bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes());
     let file = match SafeTensors::deserialize(bytes) {
         Ok(file) => file,
-        Err(_) if names_format => return Err(cut_off()),
+        Err(_) if names_format(bytes) => return Err(cut_off()),
         Err(_) => return Err(Defect::not_a_profile("a file of another kind")),
     };
     // The borrow of the metadata ends before the tensors are taken.
@@ -300,7 +299,7 @@ fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
     let sum: u128 = leaves.iter().map(|leaf| u128::from(leaf.rows[0]) + u128::from(leaf.rows[1])).sum();
     ensure(sum == u128::from(with_text), "the leaves' rows do not add up")?;
     let moments = moments(tensors, &codebook, with_text, &leaves)?;
-    let sample = sample.map(|head| read_sample(tensors, head, &codebook, &leaves)).transpose()?;
+    let sample = sample.map(|head| read_sample(tensors, &head, &codebook, &leaves)).transpose()?;
     let observed = Observed { rows, empty, bad_rows, leaves, moments, sources, labels };
     Ok(Profile { encoder, codebook, leaf_names, region_names, observed, sample, provenance })
 }
@@ -370,7 +369,7 @@ fn moments(tensors: &Tensors<'_>, codebook: &Codebook, rows: u64, leaves: &[Leaf
 
 fn read_sample(
     tensors: &Tensors<'_>,
-    head: SampleHead,
+    head: &SampleHead,
     codebook: &Codebook,
     leaves: &[LeafSums],
 ) -> Result<Sample, String> {
@@ -601,7 +600,9 @@ mod tests {
             }
             let file = SafeTensors::deserialize(&bytes).unwrap();
             if let Ok(profile) = assemble(PROFILE.to_head(), &Tensors::of(&file)) {
-                let _ = (profile.texts_per_leaf(), profile.distinct_texts());
+                let _ = (profile.summary(), crate::profile::diff(&PROFILE, &profile));
+                let texts = profile.texts_per_leaf();
+                prop_assert!(texts.iter().zip(profile.rows_per_leaf()).all(|(&texts, rows)| texts <= rows));
                 let _ = profile.sample.as_ref().map(|sample| sample.matrix(profile.codebook.dim));
                 if let Ok(merged) = profile.merge(PROFILE.clone()) {
                     prop_assert_eq!(merged.rows_with_text(), 2 * PROFILE.rows_with_text());

@@ -57,8 +57,14 @@ impl Profile {
                 return Err(refused(field, &ours, &theirs, same_codebook));
             }
         }
-        if (&self.leaf_names, &self.region_names) != (&other.leaf_names, &other.region_names) {
-            return Err(refused("the codebook's names", "the first one's", "others", same_codebook));
+        for (field, agrees) in [
+            ("the codebook", ours == theirs),
+            ("the codebook's leaf names", self.leaf_names == other.leaf_names),
+            ("the codebook's region names", self.region_names == other.region_names),
+        ] {
+            if !agrees {
+                return Err(refused(field, "what it is", "another", same_codebook));
+            }
         }
         let limit = |profile: &Self| match &profile.sample {
             Some(sample) if sample.texts.is_some() => format!("{} texts with examples", sample.limit),
@@ -147,7 +153,7 @@ mod tests {
             (changed(|profile| profile.encoder.dim = 5), "the encoder's dim: expected 6, as in the first one, got 5"),
             (changed(|profile| profile.provenance.seed = 8), "the codebook's seed: expected 7"),
             (changed(|profile| profile.codebook.leaves[0] = -1.0), "the codebook's digest: expected "),
-            (changed(|profile| profile.leaf_names[0] = "other".to_owned()), "the codebook's names: "),
+            (changed(|profile| profile.leaf_names[0] = "other".to_owned()), "the codebook's leaf names: "),
             (changed(|profile| profile.sample = None), "the sample: expected 9 texts with examples, as in"),
             (changed(|profile| profile.observed.rows = MOST_ROWS), "the records: expected at most 536870911, "),
         ] {

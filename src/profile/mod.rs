@@ -1,6 +1,6 @@
 //! The profile: a small, mergeable summary of a corpus under a frozen codebook.
 //!
-//! A [`Profile`] is made by [`fit`], which also fits the codebook, or by [`observe`] under the codebook of another one.
+//! A [`Profile`] is made by [`fit()`], which also fits the codebook, or by [`observe`] under the codebook of another one.
 //! What it observes are integers that add up, and the texts of smallest content hash: so profiles of parts merge
 //! ([`Profile::merge`]) to the profile of the whole, byte by byte, however a corpus is divided and in whatever order
 //! its parts come.

@@ -90,7 +90,7 @@ impl MultisetDigest {
     pub(super) fn add(&mut self, hash: ContentHash, rows: u64) {
         let digest = blake3::hash(&hash.0);
         for (lane, bytes) in self.0.iter_mut().zip(digest.as_bytes().chunks_exact(8)) {
-            let value = bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+            let value = bytes.iter().rev().fold(0_u64, |value, &byte| (value << 8) | u64::from(byte));
             *lane = lane.wrapping_add(value.wrapping_mul(rows));
         }
     }
@@ -180,9 +180,9 @@ impl Profile {
             if of_rows == 0 {
                 return rows;
             }
-            let (rows_, of_rows) = (u128::from(rows), u128::from(of_rows));
-            let estimate = (rows_ * u128::from(texts) + of_rows / 2) / of_rows;
-            (estimate as u64).clamp(rows.min(1), rows)
+            let product = u128::from(rows) * u128::from(texts);
+            let rounded = (product + u128::from(of_rows / 2)) / u128::from(of_rows);
+            (rounded as u64).clamp(rows.min(1), rows)
         };
         rows.iter().zip(&sampled).map(texts).collect()
     }

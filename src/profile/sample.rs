@@ -34,6 +34,8 @@ impl Default for SampleParams {
 }
 
 impl SampleParams {
+    /// Checks the limit.
+    ///
     /// # Errors
     /// [`Error::Setting`] for a limit of 0.
     pub(super) fn check(&self) -> Result<()> {

@@ -6,7 +6,7 @@
 //! and its square, its histogram, and the rows and the sum of x themselves, all as integers: they do not depend on the
 //! order or grouping of rows, and sums of parts add up to the sums of the whole. A text that n rows have counts n times.
 //!
-//! Distances are kept apart for the two *halves* of the texts ([`half`]). The centroids are fitted to half 0 only, and
+//! Distances are kept apart for the two *halves* of the texts ([`half()`]). The centroids are fitted to half 0 only, and
 //! the texts that a centroid was fitted to lie closer to it than others do. So a statistic that must not see its own
 //! training rows uses half 1.
 //!
@@ -32,7 +32,7 @@ const SCALE: f64 = (1_u32 << FRACTION_BITS) as f64;
 /// The largest distance there is, of opposite vectors.
 pub(super) const LARGEST: i64 = 2 << FRACTION_BITS;
 
-/// Sums over the rows of a leaf. What has two items has one per [`half`].
+/// Sums over the rows of a leaf. What has two items has one per [`half()`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeafSums {
     /// Rows.

@@ -139,14 +139,14 @@ impl<'a> Tensors<'a> {
     pub(super) fn unsigned(&self, name: &str, shape: &[usize]) -> Result<Vec<u64>, String> {
         let types = [(Dtype::U64, 8), (Dtype::U32, 4), (Dtype::U16, 2)];
         let (bytes, width) = self.with_shape(name, shape, &types)?;
-        let value = |bytes: &[u8]| bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte));
+        let value = |bytes: &[u8]| bytes.iter().rev().fold(0, |value, &byte| (value << 8) | u64::from(byte));
         Ok(bytes.chunks_exact(width).map(value).collect())
     }
 
     pub(super) fn signed(&self, name: &str, shape: &[usize]) -> Result<Vec<i64>, String> {
         let (bytes, width) = self.with_shape(name, shape, &[(Dtype::I64, 8), (Dtype::I32, 4)])?;
         let value = |bytes: &[u8]| {
-            let low = bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte));
+            let low = bytes.iter().rev().fold(0, |value, &byte| (value << 8) | u64::from(byte));
             // Shifted up and down again, the sign comes from the highest bit read.
             let unused = 64 - 8 * width as u32;
             ((low << unused) as i64) >> unused

@@ -133,7 +133,11 @@ impl Comparison<'_> {
 
     fn sources(&self) -> Vec<SourceCoverage> {
         let Beside { covered, source_bits, .. } = self.beside;
-        let texts = covered.texts.len().max(1) as f64;
+        // Of a compact profile nothing is known of single texts.
+        if covered.texts.is_empty() {
+            return Vec::new();
+        }
+        let texts = covered.texts.len() as f64;
         let share = |matches: &dyn Fn(u64) -> bool| {
             covered.sources.iter().filter(|&&sources| matches(sources)).count() as f64 / texts
         };

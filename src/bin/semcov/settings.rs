@@ -90,7 +90,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N", env = "SEMCOV_REGIONS", help_heading = "Analysis")]
     pub regions: Option<usize>,
 
-    /// Texts that outlier scores compare with [default: 10000]
+    /// Texts that outlier scores compare with, and that a profile keeps [default: 10000]
     #[arg(long, value_name = "N", env = "SEMCOV_SAMPLE", help_heading = "Analysis")]
     pub sample: Option<usize>,
 

@@ -2,7 +2,7 @@
 
 use super::number::{count, counted, percent};
 use super::text::fit;
-use crate::report::{Gap, Report, gap_word};
+use crate::report::{Example, Gap, Report, gap_word};
 
 /// Gaps named in one sentence.
 const NAMED: usize = 3;
@@ -12,6 +12,11 @@ const QUOTED: usize = 60;
 /// The significant gaps, most significant first.
 pub(crate) fn gaps(report: &Report) -> Vec<&Gap> {
     report.gaps.iter().filter(|gap| gap.significant).collect()
+}
+
+/// What is shown of a record: its text, or its id where the text was not kept.
+pub(crate) fn shown(example: &Example) -> &str {
+    if example.text.is_empty() { &example.id } else { &example.text }
 }
 
 /// A ratio with its interval: `.25 [.13, .46]`.
@@ -37,6 +42,9 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
             percent(coverage.covered),
             percent(coverage.expected),
         ),
+        None if reference.sample == 0 => {
+            "A compact profile has no sample: it says where there is less, not how much is covered.".to_owned()
+        }
         None => "The reference has too few texts to say how much of it is covered.".to_owned(),
     });
     let gaps = gaps(report);

@@ -90,22 +90,23 @@ fn is_text(heading: &str) -> bool {
     matches!(heading, "region" | "name")
 }
 
-/// One sentence on all regions.
+/// What is to be said of all regions.
 fn verdict(diff: &ProfileDiff) -> String {
-    let of = |change| diff.regions.iter().filter(|region| region.change == change).count() as u64;
-    let moved = diff.regions.iter().filter(|region| region.moved).count() as u64;
-    let codebook = if diff.same_codebook {
-        format!("Under the same codebook of {}", counted(diff.regions.len() as u64, "region"))
-    } else {
-        format!("Of {} that both codebooks have", counted(diff.regions.len() as u64, "region"))
-    };
-    let lone = if diff.same_codebook {
-        String::new()
-    } else {
-        format!("; {} died and {} were born", count(diff.died.len() as u64), count(diff.born.len() as u64))
-    };
+    let of = |change| count(diff.regions.iter().filter(|region| region.change == change).count() as u64);
+    let regions = counted(diff.regions.len() as u64, "region");
     let (lost, gained) = (of(ShareChange::Lost), of(ShareChange::Gained));
-    format!("{codebook}, {} lost and {} gained share, and {} moved{lone}.", count(lost), count(gained), count(moved))
+    if diff.same_codebook {
+        let moved = count(diff.regions.iter().filter(|region| region.moved).count() as u64);
+        return format!(
+            "Under the same codebook of {regions}, {lost} lost and {gained} gained share, and {moved} moved."
+        );
+    }
+    format!(
+        "Of {regions} that both codebooks have, {lost} lost and {gained} gained share; {} died and {} were born. Two \
+         codebooks draw different borders: to see only what changed in the corpus, observe it under the old codebook.",
+        count(diff.died.len() as u64),
+        count(diff.born.len() as u64),
+    )
 }
 
 /// What changed; `wide` with every column.
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
     use crate::report::fixture::HOSTILE;
 
-    fn hostile() -> ProfileDiff {
+    fn hostile(same_codebook: bool) -> ProfileDiff {
         let region = |(id, &name): (usize, &&str)| RegionDiff {
             id: Pair { old: id as u32, new: id as u32 },
             name: Pair { old: String::new(), new: name.to_owned() },
@@ -189,7 +190,7 @@ mod tests {
             p_value: 0.0001,
             change: [ShareChange::Lost, ShareChange::Gained, ShareChange::Same][id % 3],
             similarity: Some(0.9),
-            moved: id % 2 == 0,
+            moved: same_codebook && id % 2 == 0,
         };
         let lone = |&name: &&str| LoneRegion { id: 1, name: name.to_owned(), texts: 9, share: 0.1 };
         let name = |(i, &name): (usize, &&str)| NameDiff {
@@ -197,7 +198,7 @@ mod tests {
             rows: if i % 2 == 0 { Pair { old: 0, new: 8 } } else { Pair { old: 8, new: 0 } },
         };
         ProfileDiff {
-            same_codebook: false,
+            same_codebook,
             rows: Pair { old: 1, new: 1_000_000 },
             distinct_texts: Pair { old: 1, new: 2 },
             regions: HOSTILE.iter().enumerate().map(region).collect(),
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn hostile_names_cannot_act() {
         for columns in [50, 80, 120] {
-            let text = diff_terminal(&hostile(), &TerminalStyle { width: columns, color: false });
+            let text = diff_terminal(&hostile(true), &TerminalStyle { width: columns, color: false });
             let acts = |c: char| {
                 c != '\n' && (c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
             };
@@ -220,7 +221,7 @@ mod tests {
             let widest = text.lines().map(super::super::text::width).max();
             assert!(widest <= Some(columns), "{widest:?} > {columns}: {text}");
         }
-        let page = diff_markdown(&hostile());
+        let page = diff_markdown(&hostile(false));
         assert!(page.len() < 65_536, "{} bytes", page.len());
         let mut pipes = 0;
         for line in page.lines() {
@@ -234,28 +235,33 @@ mod tests {
                 assert!(!outside.contains(markup), "{markup}: {line}");
             }
         }
-        let json: serde_json::Value = serde_json::from_str(&diff_json(&hostile())).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&diff_json(&hostile(true))).unwrap();
         assert_eq!(json["regions"][1]["change"], "gained");
         assert_eq!(json["died"][9]["name"], HOSTILE[9]);
     }
 
     #[test]
     fn names_every_kind_of_change() {
-        let text = diff_terminal(&hostile(), &TerminalStyle::default());
+        let words = |same_codebook| {
+            let text = diff_terminal(&hostile(same_codebook), &TerminalStyle::default());
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
         for shown in [
             "1 → 1,000,000 records",
-            "6 lost and 5 gained share, and 8 moved; 16 died and 16 were born.",
+            "Under the same codebook of 16 regions, 6 lost and 5 gained share, and 8 moved.",
             "Lost share (6)",
             "Gained share (5)",
             "Moved (8)",
-            "Died (16)",
-            "Born (16)",
             "Sources gone (8)",
             "New labels (8)",
             "30.0% → 1.0%",
             "×0.03",
         ] {
-            assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(shown), "{shown}: {text}");
+            assert!(words(true).contains(shown), "{shown}: {}", words(true));
         }
+        for shown in ["6 lost and 5 gained share; 16 died and 16 were born.", "Died (16)", "Born (16)"] {
+            assert!(words(false).contains(shown), "{shown}: {}", words(false));
+        }
+        assert!(!words(false).contains("Moved"));
     }
 }

@@ -128,7 +128,7 @@ fn gap_table(page: &mut String, gaps: &[&Gap], example: &str) {
             percent(gap.corpus_share),
             beside::ratio(gap),
             p_value(gap.p_adjusted),
-            gap.examples.first().map_or_else(String::new, |example| code(&example.text)),
+            gap.examples.first().map_or_else(String::new, |example| code(beside::shown(example))),
         ]
     });
     let headings = ["leaf", "name", "kind", "reference", "corpus", "ratio", "p", example];

@@ -95,7 +95,7 @@ fn comparison(page: &mut Page, report: &Report) {
         gap_listing(page, &gaps);
         for gap in gaps.iter().take(ILLUSTRATED) {
             for example in gap.examples.iter().take(2) {
-                page.item("e.g. ", &fit(&example.text, 2 * page.width));
+                page.item("e.g. ", &fit(beside::shown(example), 2 * page.width));
             }
         }
     }
