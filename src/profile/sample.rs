@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn hashes_in_order() {
         let hash = |first: u8, last: u8| ContentHash(std::array::from_fn(|i| [first, 0, 0, 0, 0, 0, 0, last][i % 8]));
-        assert_eq!(first_bytes(hash(1, 2)), (1 << 56) + 2);
+        assert_eq!(hash(1, 2).prefix(), (1 << 56) + 2);
         assert_eq!([super::super::half(hash(1, 2)), super::super::half(hash(1, 3))], [0, 1]);
     }
 }
