@@ -46,6 +46,7 @@ fn help() {
         &[
             "semcov --help",
             "semcov report --help",
+            "semcov plan --help",
             "semcov embed -h",
             "semcov profile --help",
             "semcov profile fit -h",
@@ -75,6 +76,21 @@ fn report() {
 }
 
 /// The corpus in two files, and once more without its weather.
+/// A reference with far more about travel, and what to do about it.
+#[test]
+fn reference() {
+    insta::assert_snapshot!(session(
+        "corpus",
+        &[
+            "semcov report corpus.jsonl --reference reference.jsonl --vectors vector --leaves 4",
+            "semcov report corpus.jsonl --reference reference.jsonl --vectors vector --leaves 4 --format markdown -q",
+            "semcov plan corpus.jsonl --reference reference.jsonl --vectors vector --leaves 4 --budget 9",
+            "semcov plan corpus.jsonl --vectors vector --leaves 4 --budget 9 --target sqrt --format markdown -q",
+            "semcov plan corpus.jsonl --vectors vector --weights - -q",
+        ],
+    ));
+}
+
 #[test]
 fn profile() {
     let folder = tempfile::tempdir().unwrap();
@@ -155,6 +171,16 @@ fn errors() {
             "semcov report table.csv --text name --config none.toml --rows rows.txt",
             "semcov embed table.csv --text name --config none.toml -o vectors.csv",
             "semcov report",
+            "semcov report table.csv --text name --config none.toml --reference missing.jsonl",
+            "semcov report table.csv --text name --config none.toml --reference empty.jsonl",
+            "semcov plan table.csv --text name --config none.toml --target most",
+            "semcov plan table.csv --text name --config none.toml --target table",
+            "semcov plan table.csv --text name --config none.toml --target reference",
+            "semcov plan table.csv --text name --config none.toml --requests openai",
+            "semcov plan table.csv --text name --config none.toml --requests acme --model m",
+            "semcov plan table.csv --text name --config none.toml --requests openai --model m --requests-output -",
+            "semcov plan table.csv --text name --config none.toml --synthetic-share 1",
+            "semcov plan table.csv --text name --config none.toml --price-input 1",
         ],
     ));
 }

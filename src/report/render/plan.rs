@@ -8,7 +8,7 @@ use super::number::{count, counted, percent};
 use super::terminal::{Listing, Page, TerminalStyle, left, right};
 use super::text::fit;
 use super::words::join;
-use crate::plan::{AugmentationPlan, Estimate, LeafPlan};
+use crate::plan::{AugmentationPlan, Estimate, LeafPlan, Target};
 
 /// Leaves listed in a terminal, and in Markdown; JSON has them all.
 const TERMINAL_LEAVES: usize = 20;
@@ -44,7 +44,7 @@ pub fn plan_terminal(plan: &AugmentationPlan, style: &TerminalStyle) -> String {
         page.listing(table);
         page.rest(plan.leaves.len(), TERMINAL_LEAVES, "row");
     }
-    if let Some(estimate) = &plan.header.estimate {
+    if let Some(estimate) = plan.header.estimate.as_ref().filter(|estimate| estimate.requests > 0) {
         page.section("Generation requests (an estimate)");
         estimate_words(estimate).iter().for_each(|sentence| page.item("", sentence));
     }
@@ -86,7 +86,7 @@ pub fn plan_markdown(plan: &AugmentationPlan) -> String {
         );
         markdown::rest(&mut page, plan.leaves.len(), MARKDOWN_LEAVES);
     }
-    if let Some(estimate) = &plan.header.estimate {
+    if let Some(estimate) = plan.header.estimate.as_ref().filter(|estimate| estimate.requests > 0) {
         page.push_str("\n### Generation requests (an estimate)\n\n");
         for sentence in estimate_words(estimate) {
             page.push_str(&format!("- {}\n", prose(&sentence)));
@@ -164,7 +164,16 @@ fn budget(plan: &AugmentationPlan) -> Vec<String> {
             counted(header.budget, "example"),
         )
     };
-    vec![capped, format!("Target: {}. Embedded by {}.", header.target, fit(&header.encoder.id, QUOTED))]
+    let mut sentences =
+        vec![capped, format!("Target: {}. Embedded by {}.", header.target, fit(&header.encoder.id, QUOTED))];
+    if matches!(header.target, Target::Uniform | Target::Sqrt) {
+        sentences.push(
+            "A plan without a reference evens out what is there; it cannot know what is missing. With --reference it gains \
+             far more."
+                .to_owned(),
+        );
+    }
+    sentences
 }
 
 fn estimate_words(estimate: &Estimate) -> Vec<String> {

@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use semcov::plan::{
-    AugmentationPlan, BatchFormat, BatchParams, Estimate, PlanParams, Prices, PromptTemplate, ValidBatchParams,
+    AugmentationPlan, BatchFormat, BatchParams, Budget, Estimate, PlanParams, Prices, PromptTemplate, ValidBatchParams,
 };
 use semcov::report::render::{self, JsonStyle};
 use semcov::report::{Analysis, AugmentParams, analyze};
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &PlanArgs, console: &Console) -> Result<Exit> {
     Ok(Exit::Pass)
 }
 
-fn params(settings: &PlanSettings, budget: semcov::plan::Budget) -> Result<AugmentParams> {
+fn params(settings: &PlanSettings, budget: Budget) -> Result<AugmentParams> {
     let synthetic_share = settings.synthetic_share.context("synthetic-share has a default")?;
     let plan = PlanParams { budget, synthetic_share };
     plan.clone().check()?;
@@ -61,7 +61,7 @@ fn prices(settings: &PlanSettings) -> Result<Option<Prices>> {
     match (settings.price_input, settings.price_output) {
         (None, None) => Ok(None),
         (Some(input), Some(output)) => Ok(Some(Prices { input, output })),
-        _ => anyhow::bail!("--price-input and --price-output: expected both or neither, got one"),
+        _ => bail!("--price-input and --price-output: expected both or neither, got one"),
     }
 }
 
@@ -88,6 +88,9 @@ impl Requests {
                 args.output.as_deref().filter(|path| !output::is_stdout(path)).unwrap_or(Path::new("plan.jsonl"));
             plan.with_extension(format!("requests.{}", format.extension()))
         });
+        if output::is_stdout(&path) {
+            bail!("--requests-output: expected a file (there may be several), got standard output");
+        }
         Ok(Self { template, batch: Some((batch, path)) })
     }
 }
