@@ -1,4 +1,5 @@
 //! The program as its users run it.
 
+mod reference;
 mod report;
 mod sessions;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use etcetera::BaseStrategy;
+use semcov::Error;
 use semcov::corpus::{BadRow, Corpus, CorpusOptions, Row};
 use semcov::embed::{
     self, ArtifactOptions, Artifacts, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions,
@@ -71,7 +72,13 @@ impl Session {
         let recognised =
             CorpusOptions { id: None, source: None, label: None, group_by: None, synthetic: None, ..named.clone() };
         let opened = Corpus::open(&args.reference, &named);
-        let corpus = opened.or_else(|error| Corpus::open(&args.reference, &recognised).map_err(|_| error))?;
+        let opened = opened.or_else(|error| Corpus::open(&args.reference, &recognised).map_err(|_| error));
+        let corpus = opened.map_err(|mut error| {
+            if let Error::Corpus { help, .. } = &mut error {
+                *help = help.replace("`--text ", "`--reference-text ");
+            }
+            error
+        })?;
         note_inputs(&corpus, console);
         Ok(corpus)
     }

@@ -2,7 +2,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use semcov::plan::{
-    AugmentationPlan, BatchFormat, BatchParams, Budget, Estimate, PlanParams, Prices, PromptTemplate, ValidBatchParams,
+    AugmentationPlan, BatchFormat, BatchParams, Budget, Estimate, PlanParams, Prices, PromptTemplate, Target,
+    ValidBatchParams,
 };
 use semcov::report::render::{self, JsonStyle};
 use semcov::report::{Analysis, AugmentParams, analyze};
@@ -22,12 +23,22 @@ pub(crate) fn run(args: &PlanArgs, console: &Console) -> Result<Exit> {
     let budget = report.budget;
     let requests = Requests::of(args, &settings)?;
     let params = params(&settings, budget)?;
+    let prices = prices(&settings)?;
+    match params.target {
+        Some(Target::Reference) if args.reference.reference.is_empty() => {
+            bail!("--target reference: expected a reference, got none; name one with --reference REF")
+        }
+        Some(Target::Table) if params.target_weights.is_empty() => {
+            bail!("--target table: expected weights, got none; write them under [plan.target-weights] in semcov.toml")
+        }
+        _ => {}
+    }
 
     let reference = session.reference(&args.reference, console)?;
     let embedded = session.embed(console)?;
     let analysis = analyze(&session.corpus, &embedded, reference.as_ref(), &report, console)?;
     let plan = analysis.plan(&session.corpus, &params, console)?;
-    let estimate = Estimate::of(&plan, &requests.template, prices(&settings)?)?;
+    let estimate = Estimate::of(&plan, &requests.template, prices)?;
     let plan = plan.with_estimate(estimate);
 
     if let Some(path) = &args.output {
