@@ -85,7 +85,8 @@ pub struct Gap {
     pub corpus_texts: u64,
     /// Their share of the corpus, 0 to 1.
     pub corpus_share: f64,
-    /// Records of significant leaves: of a gap the reference's that nothing covers, of a surplus the corpus' own.
+    /// Records of significant leaves: of a gap the reference's, those that nothing covers where there are any; of a
+    /// surplus the corpus' own.
     pub examples: Vec<Example>,
 }
 

@@ -102,7 +102,13 @@ impl Session {
         let corpus = self.open_beside(args, console)?;
         let synthetic = AtomicU64::new(0);
         let vectors = args.reference_vectors.as_deref().or(self.settings.vectors.as_deref());
-        let embedded = self.embed_corpus(&corpus, vectors, None, Some(&synthetic), console)?;
+        let embedded = self.embed_corpus(&corpus, vectors, None, Some(&synthetic), console);
+        let embedded = match synthetic.load(Ordering::Relaxed) {
+            0 => embedded?,
+            left_out => embedded.with_context(|| {
+                format!("{left_out} records of the reference are marked synthetic and were left out")
+            })?,
+        };
         Ok(Some(Reference::of_corpus(corpus, embedded, synthetic.into_inner())))
     }
 

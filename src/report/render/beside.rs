@@ -97,7 +97,7 @@ pub(crate) fn next_steps(report: &Report) -> Vec<String> {
             gaps.iter().take(NAMED).map(|gap| format!("“{}” ({})", fit(&gap.name, QUOTED), gap_word(gap))).collect();
         let first = if gaps.len() > NAMED { ", first" } else { ":" };
         steps.push(format!(
-            "Fill {}{first} {}; `semcov plan` with the same reference says how many examples, and from which seeds.",
+            "Fill {}{first} {}; semcov plan with the same reference says how many examples, and from which seeds.",
             counted(gaps.len() as u64, "gap"),
             names.join(", "),
         ));

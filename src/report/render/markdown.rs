@@ -90,7 +90,7 @@ fn comparison(page: &mut String, report: &Report) {
     let gaps = beside::gaps(report);
     if !gaps.is_empty() {
         page.push_str("\n### Gaps\n\n");
-        gap_table(page, &gaps, "a record that nothing covers");
+        gap_table(page, &gaps, "a record of the reference");
     }
     let surplus: Vec<_> = report.surplus.iter().collect();
     if !surplus.is_empty() {
