@@ -12,7 +12,8 @@ use crate::vectors::{EmbeddingMatrix, Rows};
 /// honest with every text counted. Each corpus is its vectors and their hashes, ascending.
 ///
 /// Where `params` names no number of leaves, there are max(n / 100, 3/2 of the square root of n) for n texts of both, from
-/// 10 to 4,096: somewhat finer than for one corpus. Too few leaves mix what is missing with what is not (75 for 15,000
+/// 10 to 4,096: somewhat finer than for one corpus; but never more than a tenth of the smaller corpus' texts, since a leaf
+/// of fewer than ten expected texts can show nothing. Too few leaves mix what is missing with what is not (75 for 15,000
 /// texts of CLINC150: of the leaves called gaps, 57 % were).
 ///
 /// # Errors
@@ -33,7 +34,11 @@ pub fn fit_together(
     };
     let mut order: Vec<u32> = (0..both.len() as u32).collect();
     order.sort_unstable_by_key(hash);
-    let leaves = params.leaves.unwrap_or_else(|| (both.len() / 100).max((both.len() * 9 / 4).isqrt()).clamp(10, 4096));
+    let smaller = first.0.len().min(second.0.len());
+    let leaves = params.leaves.unwrap_or_else(|| {
+        let leaves = (both.len() / 100).max((both.len() * 9 / 4).isqrt()).clamp(10, 4096);
+        leaves.min(smaller / 10).max(1)
+    });
     let params = CodebookParams { leaves: Some(leaves), ..params.clone() };
     let (codebook, found) = Codebook::fit(Rows::of(&both, &order), &params, progress)?;
     let mut parts = [first.0.len(), second.0.len()]

@@ -47,6 +47,8 @@ pub struct RecordTable {
     id_bytes: String,
     id_ends: Vec<u64>,
     texts: Vec<u32>,
+    /// Whether records marked synthetic are left out.
+    without_synthetic: bool,
     /// Rows marked synthetic, ascending.
     synthetic: Vec<u32>,
     /// Sources of the records.
@@ -58,6 +60,18 @@ pub struct RecordTable {
 }
 
 impl RecordTable {
+    /// An empty table that [takes](Self::takes) no record marked synthetic.
+    #[must_use]
+    pub fn without_synthetic() -> Self {
+        Self { without_synthetic: true, ..Self::default() }
+    }
+
+    /// Whether a record belongs into the table.
+    #[must_use]
+    pub fn takes(&self, record: &super::Record) -> bool {
+        !(self.without_synthetic && record.synthetic)
+    }
+
     /// Adds the next record; `text` is the index of its distinct text, `None` for a record without text.
     pub fn push(&mut self, record: &super::Record, text: Option<u32>) {
         self.id_bytes.push_str(&record.id);

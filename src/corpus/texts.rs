@@ -50,7 +50,7 @@ impl CollectedTexts {
         for row in corpus.records() {
             let Ok(record) = row?.record else { continue };
             // A record whose vector could not be used is in the corpus and not in the table.
-            if rows >= records.len() || record.id != records.id(rows) {
+            if rows >= records.len() || !records.takes(&record) || record.id != records.id(rows) {
                 continue;
             }
             if let Some(&characters) = wanted.get(&(rows as u32)) {

@@ -2,7 +2,7 @@
 //!
 //! In every leaf the distinct texts of the reference (a of `N_a`) and of the corpus (b of `N_b`) are counted, and the
 //! conditional binomial test ([`Rates`]) asks whether the corpus' share is lower. A leaf is a *significant gap* where
-//! Holm's correction over all leaves tested leaves p <= .05 and the ratio of the shares is below .8; leaves are ranked by
+//! Holm's correction over all leaves leaves p <= .05 and the ratio of the shares is below .8; leaves are ranked by
 //! p. The test is honest only if the centroids know nothing of which text belongs to which side: they were fitted to
 //! both together, or to other texts than those counted. Counting in the very half that centroids were fitted to doubles
 //! the false gaps.
@@ -43,14 +43,15 @@ pub struct LeafTest {
     pub kind: GapKind,
     /// Probability of so few texts or fewer if the shares were equal.
     pub p_value: f64,
-    /// The same, after Holm's correction over all leaves tested.
+    /// The same, after Holm's correction over all leaves that have texts.
     pub p_adjusted: f64,
     /// Whether this is a gap: adjusted p <= .05, and thin or missing.
     pub significant: bool,
 }
 
-/// Tests every leaf that has texts of the reference, most significant first; of equal p-values the lower ratio first,
-/// then the lower leaf.
+/// Tests every leaf, and gives those that have texts of the reference, most significant first; of equal p-values the lower
+/// ratio first, then the lower leaf. Holm's correction is over all leaves that have any text: to leave out those without
+/// texts of the reference would be to choose the tests by their outcome.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -71,7 +72,7 @@ pub fn find_surplus(reference: &[u64], corpus: &[u64]) -> Vec<LeafTest> {
 fn tests(
     reference: &[u64],
     corpus: &[u64],
-    tested: impl Fn(&Rates) -> bool,
+    listed: impl Fn(&Rates) -> bool,
     p_value: impl Fn(&Rates) -> f64,
     matters: impl Fn(f64) -> bool,
 ) -> Vec<LeafTest> {
@@ -79,7 +80,7 @@ fn tests(
     let (reference_total, corpus_total) = (reference.iter().sum(), corpus.iter().sum());
     let counts = reference.iter().zip(corpus);
     let rates = counts.map(|(&reference, &corpus)| Rates { reference, reference_total, corpus, corpus_total });
-    let leaves: Vec<(u32, Rates)> = (0..).zip(rates).filter(|(_, rates)| tested(rates)).collect();
+    let leaves: Vec<(u32, Rates)> = (0..).zip(rates).filter(|(_, rates)| rates.reference + rates.corpus > 0).collect();
     let p_values: Vec<f64> = leaves.iter().map(|(_, rates)| p_value(rates)).collect();
     let mut tests: Vec<LeafTest> = leaves
         .into_iter()
@@ -93,6 +94,7 @@ fn tests(
             significant: p_adjusted <= GAP_ALPHA && matters(rates.ratio()),
         })
         .collect();
+    tests.retain(|test| listed(&test.rates));
     tests.sort_by(|a, b| {
         let by_p = a.p_value.total_cmp(&b.p_value);
         by_p.then(a.rates.ratio().total_cmp(&b.rates.ratio())).then(a.leaf.cmp(&b.leaf))
@@ -128,7 +130,7 @@ mod tests {
         let leaves: Vec<_> = found.iter().map(|test| (test.leaf, test.kind, test.significant)).collect();
         let [missing, thin, covered] = [GapKind::Missing, GapKind::Thin, GapKind::Covered];
         assert_eq!(leaves, [(1, missing, true), (2, thin, true), (0, covered, false), (4, covered, false)]);
-        assert!((found[0].p_adjusted - 4.0 * found[0].p_value).abs() < 1e-20);
+        assert!((found[0].p_adjusted - 5.0 * found[0].p_value).abs() < 1e-20);
         let more = find_surplus(&[50, 50, 50, 0, 50], &[50, 0, 15, 9, 60]);
         assert_eq!(more.iter().filter(|test| test.significant).map(|test| test.leaf).collect::<Vec<_>>(), [3, 4]);
         assert_eq!(more[0].ratio_interval().1, None);
@@ -140,6 +142,16 @@ mod tests {
         assert!(find_gaps(&[0, 0], &[5, 5]).is_empty());
         let all_gone = find_gaps(&[30, 30], &[0, 0]);
         assert!(all_gone.iter().all(|test| !test.significant), "an empty corpus has no shares");
+    }
+
+    /// A reference of one text says nothing.
+    #[test]
+    fn one_text_is_no_gap() {
+        let mut reference = vec![0; 36];
+        reference[7] = 1;
+        let mut corpus = vec![9; 36];
+        corpus[7] = 0;
+        assert!(!find_gaps(&reference, &corpus)[0].significant);
     }
 
     /// Two samples of one law: any false gap in at most 5 % of the draws.

@@ -11,8 +11,8 @@
 //! alone.
 //!
 //! Neighbours share their balls, so covered texts come in clusters: the variance of the share is one to five times that
-//! of independent texts, mostly three to four (twelve settings on CLINC150 and SNIPS). The interval counts four texts for
-//! one, and then holds the expected value in 93 to 100 % of repetitions, where a plain one holds it in 69 to 97 %.
+//! of independent texts, mostly two to four (twelve settings on CLINC150 and SNIPS). The interval counts four texts for
+//! one, and then holds the expected value in 93 to 100 % of repetitions, where a plain one holds it in 67 to 97 %.
 //!
 //! Cost: N (N + M) dim multiplications. Memory: a few numbers per reference text and one block of vectors.
 

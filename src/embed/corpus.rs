@@ -164,6 +164,9 @@ impl<I: Iterator<Item = Result<Row>>> Reader<'_, '_, I> {
             Ok(record) => record,
             Err(bad) => return self.tally.add_bad(bad).map(|()| None),
         };
+        if self.tally.leaves_out(&record) {
+            return Ok(None);
+        }
         let text = normalize(&record.text);
         if text.is_empty() {
             self.tally.add_empty(input, &record);

@@ -39,6 +39,9 @@ pub fn given_vectors(
                 continue;
             }
         };
+        if tally.leaves_out(&record) {
+            continue;
+        }
         let text = normalize(&record.text).into_owned();
         let dim = store.as_ref().map(|(encoder, _)| encoder.dim);
         let mut vector = match check(&text, record.vector.take(), dim) {

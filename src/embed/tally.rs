@@ -19,6 +19,8 @@ pub struct EmbedOptions<'a> {
     pub max_bad_rows: BadRowLimit,
     /// Rows to expect, for progress, where that is known.
     pub total_rows: Option<u64>,
+    /// Whether to leave out records marked synthetic: what others are judged by has none of them.
+    pub leave_out_synthetic: bool,
 }
 
 /// A corpus with a vector for each of its distinct texts.
@@ -49,6 +51,8 @@ pub struct Counts {
     pub bad_rows: u64,
     /// The first of them in the order read.
     pub first_bad_row: Option<BadRow>,
+    /// Records marked synthetic that were left out; no other figure counts them.
+    pub left_out: u64,
     /// Records without text (and, where the corpus brings its vectors, without vector).
     pub empty: u64,
     /// Distinct texts in normal form; where the corpus brings its vectors, distinct pairs of text and vector.
@@ -95,7 +99,11 @@ impl<'a> Tally<'a> {
             options,
             progress,
             on_bad_row,
-            records: RecordTable::default(),
+            records: if options.leave_out_synthetic {
+                RecordTable::without_synthetic()
+            } else {
+                RecordTable::default()
+            },
             texts: HashMap::new(),
             hashes: Vec::new(),
             locations: Vec::new(),
@@ -119,6 +127,13 @@ impl<'a> Tally<'a> {
         let Counts { rows, bad_rows, first_bad_row, .. } = &self.counts;
         let first = first_bad_row.as_ref().map(ToString::to_string).unwrap_or_default();
         Error::TooManyBadRows { bad: *bad_rows, rows: rows + bad_rows, allowed, first }
+    }
+
+    /// Whether a record is left out; it is counted.
+    pub(super) fn leaves_out(&mut self, record: &Record) -> bool {
+        let left_out = !self.records.takes(record);
+        self.counts.left_out += u64::from(left_out);
+        left_out
     }
 
     /// Adds a record without text.

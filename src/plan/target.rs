@@ -86,9 +86,13 @@ impl Target {
         if largest == 0.0 {
             return Err(wrong("a share above 0 for a leaf that is not out of place", "none"));
         }
-        shares.iter_mut().for_each(|share| *share /= largest);
+        for share in &mut shares {
+            *share /= largest;
+        }
         let sum: f64 = shares.iter().sum();
-        shares.iter_mut().for_each(|share| *share /= sum);
+        for share in &mut shares {
+            *share /= sum;
+        }
         Ok(shares)
     }
 }

@@ -124,7 +124,9 @@ mod tests {
     /// Rows as (leaf, source weight); counts and target shares for them.
     fn corpus(rows: &[(u32, f64)], target: &[f64]) -> (Vec<Option<u32>>, Vec<f64>, Vec<u64>, Vec<f64>) {
         let mut counts = vec![0; target.len()];
-        rows.iter().for_each(|row| counts[row.0 as usize] += 1);
+        for row in rows {
+            counts[row.0 as usize] += 1;
+        }
         let sum: f64 = target.iter().sum();
         let target = target.iter().map(|share| share / sum).collect();
         (rows.iter().map(|row| Some(row.0)).collect(), rows.iter().map(|row| row.1).collect(), counts, target)

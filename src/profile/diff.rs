@@ -36,6 +36,9 @@ const ALPHA: f64 = 0.01;
 /// Ratios of shares below and above which a significant change counts.
 const LOST: f64 = 0.8;
 const GAINED: f64 = 1.25;
+/// Texts that a region must have on both sides to have moved: the mean of fewer has no direction to speak of.
+const LEAST_TEXTS_TO_MOVE: u64 = 10;
+
 /// Cosine of mean directions below which a region may have moved.
 const MOVED: f64 = 0.98;
 /// Times the distance that sampling explains.
@@ -161,6 +164,15 @@ pub fn diff(old: &Profile, new: &Profile) -> Result<ProfileDiff> {
             help: "profile both corpora with one encoder".to_owned(),
         });
     }
+    for (which, profile) in [("old", old), ("new", new)] {
+        if profile.rows_with_text() == 0 {
+            return Err(Error::Profile {
+                path: "to compare".to_owned(),
+                problem: format!("the {which} one has no records with text"),
+                help: "compare profiles of records with text".to_owned(),
+            });
+        }
+    }
     let same_codebook = old.codebook == new.codebook;
     let sides = Pair { old: Side::of(old), new: Side::of(new) };
     let n_regions = old.codebook.n_regions();
@@ -270,7 +282,9 @@ fn regions(sides: &Pair<Side<'_>>, pairs: &[(usize, usize)], same_codebook: bool
             p_value,
             change: share_change(ratio, p_value),
             similarity,
-            moved: same_codebook && similarity.is_some_and(|cosine| cosine < MOVED && 1.0 - cosine > explained),
+            moved: same_codebook
+                && old.texts.min(new.texts) >= LEAST_TEXTS_TO_MOVE
+                && similarity.is_some_and(|cosine| cosine < MOVED && 1.0 - cosine > explained),
         }
     };
     pairs.iter().zip(&rates).zip(p_values).map(compare).collect()
@@ -447,8 +461,7 @@ mod tests {
         let mut new = old.clone();
         new.observed.leaves = vec![crate::profile::LeafSums::new(crate::profile::fixture::DIM); 3];
         (new.observed.rows, new.observed.empty) = (0, 0);
-        let found = diff(&old, &new).unwrap();
-        assert!(found.regions.iter().all(|region| region.similarity.is_none() && !region.moved));
-        assert!(found.regions.iter().all(|region| region.ratio.is_finite() && region.share.new == 0.0));
+        let message = diff(&old, &new).unwrap_err().to_string();
+        assert_eq!(message, "profile to compare: the new one has no records with text");
     }
 }

@@ -19,7 +19,7 @@ use crate::vectors::moments::Moments;
 use crate::{Error, Result};
 
 /// Distinct texts from which on the codebook is fitted to one half of them.
-const LEAST_TEXTS_TO_HALVE: usize = 40;
+pub const LEAST_TEXTS_TO_HALVE: u64 = 40;
 
 /// Texts that a region's and a leaf's name are made from, and characters of each.
 const NAMING_TEXTS_OF_REGION: usize = 1_000;
@@ -134,7 +134,7 @@ fn fit_codebook(embedded: &EmbeddedCorpus, params: &CodebookParams, progress: &d
     let params = CodebookParams { leaves: params.leaves.or(Some(default_leaves(n))), ..params.clone() };
     let hashes = embedded.hashes.iter().zip(0_u32..);
     let first_half: Vec<u32> = hashes.filter(|(hash, _)| half(**hash) == 0).map(|(_, text)| text).collect();
-    let rows = if n < LEAST_TEXTS_TO_HALVE || first_half.is_empty() {
+    let rows = if (n as u64) < LEAST_TEXTS_TO_HALVE || first_half.is_empty() {
         Rows::from(&embedded.vectors)
     } else {
         Rows::of(&embedded.vectors, &first_half)
@@ -174,6 +174,7 @@ impl<'a> Observation<'a> {
             rows: counts.rows,
             empty: counts.empty,
             bad_rows: counts.bad_rows,
+            synthetic: counts.left_out,
             leaves: sum_leaves(embedded, codebook, &assignment, &tally.rows, progress),
             moments: Moments::weighted(&embedded.vectors, &tally.rows),
             sources: per_name(&records.sources),
@@ -308,7 +309,7 @@ mod tests {
         assert!(mean(1) > mean(0), "{} {}", mean(1), mean(0));
 
         let small = read(&lines(40, 2));
-        assert!((20..LEAST_TEXTS_TO_HALVE).contains(&small.embedded.hashes.len()));
+        assert!((20..LEAST_TEXTS_TO_HALVE).contains(&(small.embedded.hashes.len() as u64)));
         let of_all = Codebook::fit(&small.embedded.vectors, &params, &Silent).unwrap().0;
         assert_eq!(fit(&small).codebook, of_all.rounded());
     }

@@ -27,7 +27,12 @@ pub(super) fn read(lines: &[String]) -> Read {
     let inputs = [file.path().to_str().unwrap().to_owned()];
     let options = CorpusOptions { vectors: Some("vector".to_owned()), ..CorpusOptions::default() };
     let corpus = Corpus::open(&inputs, &options).unwrap();
-    let options = EmbedOptions { inputs: &inputs, max_bad_rows: BadRowLimit::Rows(u64::MAX), total_rows: None };
+    let options = EmbedOptions {
+        inputs: &inputs,
+        max_bad_rows: BadRowLimit::Rows(u64::MAX),
+        total_rows: None,
+        leave_out_synthetic: false,
+    };
     let embedded = given_vectors(corpus.records(), "vector", &options, &Silent, &mut |_| Ok(())).unwrap();
     Read { corpus, embedded, _file: file }
 }

@@ -75,6 +75,14 @@ struct Counts {
     rows: u64,
     empty: u64,
     bad_rows: u64,
+    /// Absent where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    synthetic: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -165,14 +173,14 @@ impl Profile {
     }
 
     fn to_head(&self) -> Head {
-        let Observed { rows, empty, bad_rows, sources, labels, .. } = self.observed.clone();
+        let Observed { rows, empty, bad_rows, synthetic, sources, labels, .. } = self.observed.clone();
         let sample = self.sample.as_ref();
         Head {
             format: FORMAT.to_owned(),
             version: FORMAT_VERSION,
             encoder: self.encoder.clone(),
             provenance: self.provenance.clone(),
-            counts: Counts { rows, empty, bad_rows },
+            counts: Counts { rows, empty, bad_rows, synthetic },
             region_names: self.region_names.clone(),
             leaf_names: self.leaf_names.clone(),
             sources,
@@ -288,7 +296,7 @@ fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
     ensure(leaf_names.len() == codebook.n_leaves(), "there is not one name per leaf")?;
     ensure(region_names.len() == codebook.n_regions(), "there is not one name per region")?;
 
-    let Counts { rows, empty, bad_rows } = counts;
+    let Counts { rows, empty, bad_rows, synthetic } = counts;
     ensure(rows <= MOST_ROWS && empty <= rows, "its counts cannot be")?;
     let with_text = rows - empty;
     for names in [&sources, &labels] {
@@ -300,7 +308,7 @@ fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
     ensure(sum == u128::from(with_text), "the leaves' rows do not add up")?;
     let moments = moments(tensors, &codebook, with_text, &leaves)?;
     let sample = sample.map(|head| read_sample(tensors, &head, &codebook, &leaves)).transpose()?;
-    let observed = Observed { rows, empty, bad_rows, leaves, moments, sources, labels };
+    let observed = Observed { rows, empty, bad_rows, synthetic, leaves, moments, sources, labels };
     Ok(Profile { encoder, codebook, leaf_names, region_names, observed, sample, provenance })
 }
 
@@ -457,6 +465,7 @@ mod tests {
             rows: all,
             empty: 0,
             bad_rows: 0,
+            synthetic: 3,
             moments: Moments::from_units(all, sum, &vec![1 << 32; dim * (dim + 1) / 2]).unwrap(),
             leaves: vec![leaf; leaves],
             sources: BTreeMap::new(),

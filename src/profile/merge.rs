@@ -19,6 +19,7 @@ impl Profile {
         observed.rows += more.rows;
         observed.empty += more.empty;
         observed.bad_rows = observed.bad_rows.saturating_add(more.bad_rows);
+        observed.synthetic = observed.synthetic.saturating_add(more.synthetic);
         for (leaf, more) in observed.leaves.iter_mut().zip(&more.leaves) {
             leaf.merge(more);
         }

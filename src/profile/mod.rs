@@ -19,7 +19,7 @@ mod sums;
 mod tensors;
 
 pub use diff::{LeafDiff, LoneRegion, NameDiff, Pair, ProfileDiff, RegionDiff, ShareChange, diff};
-pub use fit::{ProfileParams, fit, observe};
+pub use fit::{LEAST_TEXTS_TO_HALVE, ProfileParams, fit, observe};
 pub use profile::{MOST_ROWS, MultisetDigest, Observed, Profile, Provenance};
 pub use sample::{Sample, SampleParams};
 pub use summary::{ProfileSummary, RegionSummary};

@@ -54,6 +54,8 @@ pub struct Observed {
     pub empty: u64,
     /// Rows that could not be read.
     pub bad_rows: u64,
+    /// Records marked synthetic, which were left out: no other figure counts them.
+    pub synthetic: u64,
     /// Sums over the rows of every leaf.
     pub leaves: Vec<LeafSums>,
     /// First and second moments of the vectors.

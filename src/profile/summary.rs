@@ -22,6 +22,8 @@ pub struct ProfileSummary {
     pub empty: u64,
     /// Rows that could not be read.
     pub bad_rows: u64,
+    /// Records marked synthetic, which were left out.
+    pub synthetic: u64,
     /// Distinct texts, see [`Profile::distinct_texts`].
     pub distinct_texts: u64,
     /// Whether that is their exact number.
@@ -71,6 +73,7 @@ impl Profile {
             rows: observed.rows,
             empty: observed.empty,
             bad_rows: observed.bad_rows,
+            synthetic: observed.synthetic,
             distinct_texts: self.distinct_texts(),
             distinct_texts_exact: self.sample.as_ref().is_some_and(|sample| !sample.is_full()),
             sample: self.sample.as_ref().map(super::Sample::len),

@@ -143,15 +143,15 @@ impl Assembly<'_> {
         if let (Some(shown), Some(reference)) = (&self.shown.beside, self.reference) {
             for (leaf, texts) in shown.naming.iter().enumerate() {
                 for &text in texts {
-                    leaves.add(leaf as u32, reference.get(text));
-                    regions.add(found.codebook.region_of_leaf[leaf], reference.get(text));
+                    leaves.add(leaf as u32, reference.naming(text));
+                    regions.add(found.codebook.region_of_leaf[leaf], reference.naming(text));
                 }
             }
         }
         Names { leaves: leaves.names(), regions: regions.names() }
     }
 
-    /// The regions that hold texts, largest first.
+    /// The regions that hold texts, of the corpus or of its reference, largest first.
     fn regions(
         &self,
         names: &[String],
@@ -166,24 +166,35 @@ impl Assembly<'_> {
             let leaves = found.codebook.region_of_leaf.iter().enumerate();
             leaves.filter(|(_, of)| **of == region).map(|(leaf, _)| leaf as u32).collect()
         };
+        let reference_share = |region: u32| -> Option<f64> {
+            reference_shares.map(|shares| leaves_of(region).iter().map(|&leaf| shares[leaf as usize]).sum())
+        };
+        let shown = |region: usize| -> Box<dyn Iterator<Item = Example> + '_> {
+            if !found.members[region].is_empty() {
+                let texts = std::iter::once(&self.shown.medoids[region]).chain(&self.shown.examples[region]);
+                return Box::new(texts.map(|&text| self.example(text)));
+            }
+            let missing = self.shown.beside.iter().flat_map(move |shown| &shown.missing[region]);
+            let reference = self.reference.into_iter();
+            Box::new(missing.zip(reference.cycle()).map(|(&text, reference)| reference.example(text, SHOWN_CHARACTERS)))
+        };
         let mut regions: Vec<Region> = found
             .members
             .iter()
             .enumerate()
-            .filter(|(_, members)| !members.is_empty())
+            .filter(|(id, members)| !members.is_empty() || reference_share(*id as u32) > Some(0.0))
             .map(|(id, members)| Region {
                 id: id as u32,
                 name: names[id].clone(),
                 rows: rows[id],
-                share: rows[id] as f64 / all_rows,
-                reference_share: reference_shares
-                    .map(|shares| leaves_of(id as u32).iter().map(|&leaf| shares[leaf as usize]).sum()),
+                share: rows[id] as f64 / all_rows.max(1.0),
+                reference_share: reference_share(id as u32),
                 distinct_texts: members.len() as u64,
                 similarity: mean(members.iter().map(|&text| found.leaf.similarity[text as usize])),
                 median_score: median(members.iter().map(|&text| found.outlier.score[text as usize])),
                 leaves: leaves_of(id as u32),
-                medoid: self.example(self.shown.medoids[id]),
-                examples: self.shown.examples[id].iter().map(|&text| self.example(text)).collect(),
+                medoid: shown(id).next().unwrap_or_else(|| Example { id: String::new(), text: String::new() }),
+                examples: shown(id).skip(1).collect(),
                 sources: sources.by_region[id].clone(),
                 labels: labels.by_region[id].clone(),
                 out_of_place: found.out_of_place[id],

@@ -1,8 +1,7 @@
 //! From an analysis to what to do about it: a plan of examples to add, or weights for the rows that are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Result;
 use crate::corpus::{CollectedTexts, Corpus, cut};
 use crate::plan::{
     AugmentationPlan, LeafPlan, LeafWeights, PlanHeader, PlanParams, REAL_TEXTS_TO_GENERATE_FROM, SEED_CHARACTERS,
@@ -13,6 +12,7 @@ use crate::report::document::Example;
 use crate::report::findings::shares;
 use crate::report::shown::SHOWN_CHARACTERS;
 use crate::report::{Analysis, Gap, gap_word};
+use crate::{Error, Result};
 
 /// Texts to search real data with, per leaf.
 const SEARCHES: usize = 3;
@@ -166,6 +166,15 @@ impl Analysis<'_> {
     ) -> Result<Vec<f64>> {
         let (_, target) = self.target(params)?;
         let found = &self.found;
+        let known: BTreeSet<&str> = (0..self.records.len()).filter_map(|row| self.records.sources.get(row)).collect();
+        if let Some(unknown) = source_weights.keys().find(|source| !known.contains(source.as_str())) {
+            let known: Vec<String> = known.iter().take(5).map(|source| format!("`{source}`")).collect();
+            return Err(Error::Setting {
+                setting: "source-weights",
+                expected: format!("sources of the corpus, such as {}", known.join(", ")),
+                got: format!("`{unknown}`"),
+            });
+        }
         let leaf: Vec<Option<u32>> = (0..self.records.len())
             .map(|row| self.records.text(row).map(|text| found.leaf.nearest[text as usize]))
             .collect();

@@ -9,9 +9,10 @@ use crate::corpus::RecordTable;
 use crate::coverage::{Balls, CoverageScore, Covered, HoleTest, LeafTest, find_gaps, find_holes, find_surplus};
 use crate::embed::EmbeddedCorpus;
 use crate::ood::{Calibration, LocalScore};
+use crate::profile::{HELD_OUT, half};
 use crate::progress::{Progress, Silent, Stage};
 use crate::report::ReportParams;
-use crate::report::reference::Placing;
+use crate::report::reference::{Counted, Placing};
 use crate::report::tally::members;
 use crate::vectors::{EmbeddingMatrix, Rows, knn};
 
@@ -19,6 +20,8 @@ use crate::vectors::{EmbeddingMatrix, Rows, knn};
 pub(super) const NOVEL_ALPHA: f32 = 0.01;
 /// Neighbours of the outlier score against the reference.
 const NEIGHBOURS: usize = 5;
+/// Balls drawn in any case.
+const LEAST_BALLS: usize = 20;
 /// Novel texts per group, and groups at most.
 const TEXTS_PER_GROUP: usize = 15;
 const GROUPS: usize = 10;
@@ -60,7 +63,7 @@ impl Beside {
     ) -> Result<Self> {
         let leaves = placing.codebook.n_leaves();
         let (corpus, records, reference_leaf) = (&embedded.vectors, &embedded.records, &placing.reference.nearest);
-        let (corpus_counts, reference_counts) = (placing.corpus.counts(leaves), placing.counted.clone());
+        let (corpus_counts, reference_counts) = (counts(embedded, placing), placing.counted.clone());
         let gaps = find_gaps(&reference_counts, &corpus_counts);
         let mut surplus = find_surplus(&reference_counts, &corpus_counts);
         surplus.retain(|test| test.significant);
@@ -68,17 +71,19 @@ impl Beside {
         let sample = Rows::from(reference).prefix(params.sample);
         progress.start(Stage::Compare, Some(2 * corpus.len() as u64));
         let source_bits = SourceBits::of(records, corpus.len());
-        let balls = Balls::around(sample);
+        // In a much smaller corpus what one topic lacks another would make up for.
+        let with_balls = sample.prefix(corpus.len().max(LEAST_BALLS));
+        let balls = Balls::around(with_balls);
         let covered = balls.count(corpus.into(), &source_bits.of_text);
         let score = balls.score(&covered, corpus.len());
         progress.advance(corpus.len() as u64, 0);
 
         let mut in_gap = vec![false; leaves];
         gaps.iter().filter(|gap| gap.significant).for_each(|gap| in_gap[gap.leaf as usize] = true);
-        let excess = excess(reference, sample, corpus, &covered);
+        let excess = excess(reference, with_balls, corpus, &covered);
         let expected = score.map_or(1.0, |score| score.expected);
         let is_covered = covered.texts.iter().map(|&texts| texts > 0);
-        let holes = find_holes(&reference_leaf[..sample.len()], is_covered, &in_gap, expected);
+        let holes = find_holes(&reference_leaf[..with_balls.len()], is_covered, &in_gap, expected);
         let mean_excess = |hole: &HoleTest| {
             let of_leaf = excess.iter().filter(|(text, _)| reference_leaf[*text as usize] == hole.leaf);
             of_leaf.map(|(_, excess)| f64::from(*excess)).sum::<f64>() / hole.uncovered as f64
@@ -105,6 +110,24 @@ impl Beside {
     pub(super) fn is_covered(&self, text: u32) -> Option<bool> {
         self.covered.texts.get(text as usize).map(|&texts| texts > 0)
     }
+}
+
+/// The corpus' texts or records in every leaf, as far as they may be counted.
+fn counts(embedded: &EmbeddedCorpus, placing: &Placing) -> Vec<u64> {
+    let mut counts = vec![0; placing.codebook.n_leaves()];
+    let leaf = |text: u32| placing.corpus.nearest[text as usize] as usize;
+    match placing.counts {
+        Counted::Texts => return placing.corpus.counts(counts.len()),
+        Counted::HeldOutTexts => {
+            let texts = (0..).zip(&embedded.hashes).filter(|(_, hash)| half(**hash) == HELD_OUT);
+            texts.for_each(|(text, _)| counts[leaf(text)] += 1);
+        }
+        Counted::Records => {
+            let texts = (0..embedded.records.len()).filter_map(|row| embedded.records.text(row));
+            texts.for_each(|text| counts[leaf(text)] += 1);
+        }
+    }
+    counts
 }
 
 /// For every uncovered text of the sample: the distance to its 5th nearest corpus text less that to its 5th nearest

@@ -49,7 +49,7 @@ pub struct Report {
     /// How much of the reference each source covers; empty without a reference, or if the corpus names no sources.
     #[serde(default)]
     pub source_coverage: Vec<SourceCoverage>,
-    /// The codebook's regions that hold texts, largest first.
+    /// The codebook's regions that hold texts of the corpus or of its reference, largest first.
     pub regions: Vec<Region>,
     /// The codebook's leaves, in the order of their ids.
     pub leaves: Vec<Leaf>,
@@ -211,7 +211,7 @@ pub struct Region {
     pub median_score: f64,
     /// Its leaves.
     pub leaves: Vec<u32>,
-    /// The text nearest to the region's centroid.
+    /// The text nearest to the region's centroid; of a region without corpus texts, the reference's.
     pub medoid: Example,
     /// Varied texts of the region.
     pub examples: Vec<Example>,

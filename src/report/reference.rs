@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::comparison::{ReferenceKind, ReferenceSummary};
 use super::document::Example;
 use crate::cluster::{Assignment, Codebook, CodebookParams, assign, fit_together};
-use crate::corpus::{CollectedTexts, Corpus, Input, TextTally, cut};
+use crate::corpus::{CollectedTexts, ContentHash, Corpus, Input, TextTally, cut};
 use crate::embed::{EmbeddedCorpus, EncoderId};
-use crate::profile::{HELD_OUT, Profile};
+use crate::profile::{HELD_OUT, LEAST_TEXTS_TO_HALVE, Profile};
 use crate::progress::Progress;
 use crate::vectors::EmbeddingMatrix;
 use crate::{Error, Result};
@@ -20,9 +20,8 @@ pub struct Reference(Kind);
 enum Kind {
     Corpus {
         corpus: Corpus,
-        embedded: EmbeddedCorpus,
+        embedded: Box<EmbeddedCorpus>,
         tally: TextTally,
-        synthetic: u64,
     },
     /// `vectors` are those of the profile's sample: none if it is compact.
     Profile {
@@ -42,15 +41,28 @@ pub(super) struct Placing {
     pub(super) reference: Assignment,
     /// The reference's texts in every leaf, as far as they may be counted.
     pub(super) counted: Vec<u64>,
+    /// What is counted of the corpus.
+    pub(super) counts: Counted,
+}
+
+/// What a comparison counts of a corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Every distinct text.
+    Texts,
+    /// Distinct texts of the half that no codebook was fitted to: the codebook may be this corpus' own.
+    HeldOutTexts,
+    /// Records, as a compact profile counts them.
+    Records,
 }
 
 impl Reference {
-    /// A corpus as the reference, from which `synthetic` records were left out. `corpus` is read once more in an
+    /// A corpus as the reference, embedded without its records marked synthetic. `corpus` is read once more in an
     /// analysis, for the texts that are shown.
     #[must_use]
-    pub fn of_corpus(corpus: Corpus, embedded: EmbeddedCorpus, synthetic: u64) -> Self {
+    pub fn of_corpus(corpus: Corpus, embedded: EmbeddedCorpus) -> Self {
         let tally = TextTally::new(&embedded.records, embedded.vectors.len());
-        Self(Kind::Corpus { corpus, embedded, tally, synthetic })
+        Self(Kind::Corpus { corpus, embedded: Box::new(embedded), tally })
     }
 
     /// A profile as the reference; `name` is its file, as the user named it.
@@ -81,21 +93,26 @@ impl Reference {
     ) -> Result<Placing> {
         if let Kind::Profile { profile, vectors, .. } = &self.0
             && let counted = held_out(profile)
-            && counted.iter().sum::<u64>() > vectors.len() as u64
+            && (profile.sample.is_none() || counted.iter().sum::<u64>() > vectors.len() as u64)
         {
             let codebook = profile.codebook.clone();
+            let counts = match profile {
+                _ if profile.sample.is_none() => Counted::Records,
+                _ if profile.provenance.fitted => Counted::Texts,
+                _ => Counted::HeldOutTexts,
+            };
             let [corpus, reference] = [&corpus.vectors, vectors].map(|rows| assign(rows, &codebook.leaves));
-            return Ok(Placing { codebook, frozen: true, corpus, reference, counted });
+            return Ok(Placing { codebook, frozen: true, corpus, reference, counted, counts });
         }
-        let hashes: Vec<u64> = corpus.hashes.iter().map(|hash| hash.prefix()).collect();
+        let hashes: Vec<u64> = corpus.hashes.iter().map(ContentHash::prefix).collect();
         let reference_hashes: Vec<u64> = match &self.0 {
-            Kind::Corpus { embedded, .. } => embedded.hashes.iter().map(|hash| hash.prefix()).collect(),
+            Kind::Corpus { embedded, .. } => embedded.hashes.iter().map(ContentHash::prefix).collect(),
             Kind::Profile { profile, .. } => profile.sample.as_ref().map_or(Vec::new(), |sample| sample.hashes.clone()),
         };
         let both = [(&corpus.vectors, hashes.as_slice()), (self.vectors(), reference_hashes.as_slice())];
         let (codebook, corpus, reference) = fit_together(both, params, progress)?;
         let counted = reference.counts(codebook.n_leaves());
-        Ok(Placing { codebook, frozen: false, corpus, reference, counted })
+        Ok(Placing { codebook, frozen: false, corpus, reference, counted, counts: Counted::Texts })
     }
 
     /// The names of leaves and regions, where the reference gives them with its codebook.
@@ -117,7 +134,8 @@ impl Reference {
     /// Every record known of it: its id, its text, and the id of the record whose text it repeats.
     pub(super) fn rows(&self) -> Box<dyn Iterator<Item = (&str, Option<u32>, Option<&str>)> + '_> {
         match &self.0 {
-            Kind::Corpus { embedded: EmbeddedCorpus { records, .. }, tally, .. } => {
+            Kind::Corpus { embedded, tally, .. } => {
+                let records = &embedded.records;
                 Box::new((0..records.len()).map(move |row| {
                     let text = records.text(row);
                     let kept = text.map(|text| tally.kept[text as usize] as usize);
@@ -175,7 +193,7 @@ impl Reference {
     pub(super) fn summary(&self, frozen: bool, sample: usize, counted: u64) -> ReferenceSummary {
         let (sample, texts) = (sample as u64, self.vectors().len() as u64);
         match &self.0 {
-            Kind::Corpus { corpus, embedded, synthetic, .. } => {
+            Kind::Corpus { corpus, embedded, .. } => {
                 let mut files: Vec<String> = corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
                 files.sort_unstable();
                 ReferenceSummary {
@@ -183,7 +201,7 @@ impl Reference {
                     files,
                     rows: embedded.counts.rows - embedded.counts.empty,
                     distinct_texts: texts,
-                    synthetic: *synthetic,
+                    synthetic: embedded.counts.left_out,
                     sample,
                     counted,
                     frozen,
@@ -194,7 +212,7 @@ impl Reference {
                 files: vec![name.clone()],
                 rows: profile.rows_with_text(),
                 distinct_texts: profile.distinct_texts(),
-                synthetic: 0,
+                synthetic: profile.observed.synthetic,
                 sample,
                 counted,
                 frozen,
@@ -203,9 +221,14 @@ impl Reference {
     }
 }
 
-/// The texts of every leaf that a profile's codebook was not fitted to.
+/// The texts of every leaf that a profile's codebook was not fitted to; all of a profile too small to halve.
 fn held_out(profile: &Profile) -> Vec<u64> {
-    if profile.provenance.fitted { profile.texts_per_leaf_of_half(HELD_OUT) } else { profile.texts_per_leaf() }
+    let halved = profile.distinct_texts() >= LEAST_TEXTS_TO_HALVE;
+    if profile.provenance.fitted && halved {
+        profile.texts_per_leaf_of_half(HELD_OUT)
+    } else {
+        profile.texts_per_leaf()
+    }
 }
 
 /// The texts of the reference that were asked for.
@@ -223,6 +246,17 @@ impl ReferenceTexts<'_> {
     /// The record that stands for a text that was asked for.
     pub(super) fn example(&self, text: u32, characters: usize) -> Example {
         Example { id: self.reference.id(text).to_owned(), text: cut(self.get(text), characters) }
+    }
+
+    /// What a text that was asked for is named by: itself, or the name that its leaf has in a profile without examples.
+    pub(super) fn naming(&self, text: u32) -> &str {
+        match &self.reference.0 {
+            Kind::Profile { profile, .. } => match &profile.sample {
+                Some(sample) if sample.texts.is_none() => &profile.leaf_names[sample.leaves[text as usize] as usize],
+                _ => self.get(text),
+            },
+            Kind::Corpus { .. } => self.get(text),
+        }
     }
 
     /// A text that was asked for; empty for another, and of a profile without examples.

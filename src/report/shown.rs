@@ -56,6 +56,8 @@ pub(super) struct ShownBeside {
     pub(super) novel: Vec<Vec<u32>>,
     /// Per leaf, reference texts that name it.
     pub(super) naming: Vec<Vec<u32>>,
+    /// Per region without corpus texts, the reference's nearest to its centroid and varied others; empty for others.
+    pub(super) missing: Vec<Vec<u32>>,
 }
 
 impl Shown {
@@ -137,6 +139,15 @@ impl ShownBeside {
         };
         let surplus =
             |test: &LeafTest| illustrations(corpus, &corpus_members[test.leaf as usize], leaves.leaf(test.leaf));
+        let mut missing = vec![Vec::new(); leaves.n_regions()];
+        for (leaf, texts) in reference_members.iter().enumerate() {
+            let region = leaves.region_of_leaf[leaf] as usize;
+            if found.members[region].is_empty() {
+                missing[region].extend_from_slice(texts);
+            }
+        }
+        let missing =
+            missing.iter().zip(0..).map(|(texts, region)| illustrations(reference, texts, leaves.region(region)));
         let significant = beside.gaps.iter().filter(|test| test.significant);
         Self {
             gaps: significant.take(ILLUSTRATED).map(gap).collect(),
@@ -148,6 +159,7 @@ impl ShownBeside {
                 .flatten()
                 .map(|group| illustrations(corpus, group, &mean(corpus, group)))
                 .collect(),
+            missing: missing.collect(),
             naming: reference_members
                 .iter()
                 .map(|texts| texts.iter().copied().take(LEAF_NAMING_TEXTS).collect())
@@ -157,8 +169,14 @@ impl ShownBeside {
 
     /// The reference's texts that are needed, and how many characters of each.
     pub(super) fn wanted(&self) -> BTreeMap<u32, usize> {
-        let mut wanted: BTreeMap<u32, usize> =
-            self.gaps.iter().chain(&self.holes).flatten().map(|&text| (text, SHOWN_CHARACTERS)).collect();
+        let mut wanted: BTreeMap<u32, usize> = self
+            .gaps
+            .iter()
+            .chain(&self.holes)
+            .chain(&self.missing)
+            .flatten()
+            .map(|&text| (text, SHOWN_CHARACTERS))
+            .collect();
         wanted.extend(self.naming.iter().flatten().map(|&text| (text, NAMING_CHARACTERS)));
         wanted
     }

@@ -1,6 +1,6 @@
 //! Two counts, each of its own total: is the share lower in one of them, and by how much?
 //!
-//! Given their sum, and equal shares, a count b of N_b beside a count a of N_a is binomial:
+//! Given their sum, and equal shares, a count b of `N_b` beside a count a of `N_a` is binomial:
 //! ```text
 //! b | a + b  ~  Bin(a + b, N_b / (N_a + N_b))
 //! ```
@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn agrees_with_scipy() {
         for (a, of_a, b, of_b, p) in [
-            (25_u64, 3750_u64, 10_u64, 7500_u64, 4.619833188873907e-06),
-            (50, 5000, 40, 5000, 0.17141655971039393),
+            (25_u64, 3750_u64, 10_u64, 7500_u64, 4.619_833_188_873_907e-6),
+            (50, 5000, 40, 5000, 0.171_416_559_710_393_93),
             (0, 100, 0, 100, 1.0),
-            (3, 100, 0, 900, 0.0009999999999999994),
-            (40_000, 1_000_000, 39_000, 1_000_000, 0.00018947450485234132),
+            (3, 100, 0, 900, 0.000_999_999_999_999_999_4),
+            (40_000, 1_000_000, 39_000, 1_000_000, 0.000_189_474_504_852_341_32),
         ] {
             let found = Rates { reference: a, reference_total: of_a, corpus: b, corpus_total: of_b }.p_lower();
             assert!((found - p).abs() <= 1e-9 * p, "{a} {b} {found:e} {p:e}");

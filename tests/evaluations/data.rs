@@ -65,7 +65,12 @@ pub(crate) fn embed(file: &Path, options: &CorpusOptions) -> (Corpus, EmbeddedCo
     let encoder = TransformerEncoder::load(&Artifacts::embedded().unwrap(), &OpenDevice::cpu()).unwrap();
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evaluation-vectors");
     let store = VectorStore::open(&cache, encoder.id()).unwrap();
-    let options = EmbedOptions { inputs: &inputs, max_bad_rows: BadRowLimit::Rows(0), total_rows: None };
+    let options = EmbedOptions {
+        inputs: &inputs,
+        max_bad_rows: BadRowLimit::Rows(0),
+        total_rows: None,
+        leave_out_synthetic: false,
+    };
     let embedded = embed_corpus(corpus.records(), &encoder, store, &options, &Silent, &mut |_| Ok(())).unwrap();
     (corpus, embedded)
 }

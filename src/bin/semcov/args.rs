@@ -116,11 +116,23 @@ pub(crate) struct ReferenceArgs {
     pub reference: Vec<String>,
 
     /// Column with the reference's text, or a template over columns [default: as for the corpus]
-    #[arg(long, value_name = "COLUMN|TEMPLATE", env = "SEMCOV_REFERENCE_TEXT", help_heading = "Reference")]
+    #[arg(
+        long,
+        value_name = "COLUMN|TEMPLATE",
+        env = "SEMCOV_REFERENCE_TEXT",
+        requires = "reference",
+        help_heading = "Reference"
+    )]
     pub reference_text: Option<String>,
 
     /// Vectors that the reference brings [default: the column of --vectors]
-    #[arg(long, value_name = "COLUMN|FILE.npy", env = "SEMCOV_REFERENCE_VECTORS", help_heading = "Reference")]
+    #[arg(
+        long,
+        value_name = "COLUMN|FILE.npy",
+        env = "SEMCOV_REFERENCE_VECTORS",
+        requires = "reference",
+        help_heading = "Reference"
+    )]
     pub reference_vectors: Option<String>,
 }
 

@@ -4,12 +4,11 @@ use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use etcetera::BaseStrategy;
 use semcov::Error;
-use semcov::corpus::{BadRow, Corpus, CorpusOptions, Row};
+use semcov::corpus::{BadRow, Corpus, CorpusOptions};
 use semcov::embed::{
     self, ArtifactOptions, Artifacts, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions,
     TransformerEncoder,
@@ -62,17 +61,36 @@ impl Session {
         Ok(Self { settings, corpus, max_bad_rows, device, bad_rows, encoder: OnceCell::new() })
     }
 
-    /// Opens another corpus with this one's settings, except for its text column and its vectors. Columns of ids,
-    /// sources, labels and groups that were named for the first corpus and are not in this one are recognised instead.
+    /// Opens another corpus with this one's settings, except for its text column and its vectors. A column of ids,
+    /// sources, labels, groups or marks that was named for the first corpus and is not in this one is recognised instead.
     fn open_beside(&self, args: &ReferenceArgs, console: &Console) -> Result<Corpus> {
         let mut settings = self.settings.clone();
         settings.text = args.reference_text.clone().or(settings.text);
         settings.vectors = args.reference_vectors.clone().or(settings.vectors);
-        let named = corpus_options(&settings)?;
-        let recognised =
-            CorpusOptions { id: None, source: None, label: None, group_by: None, synthetic: None, ..named.clone() };
-        let opened = Corpus::open(&args.reference, &named);
-        let opened = opened.or_else(|error| Corpus::open(&args.reference, &recognised).map_err(|_| error));
+        if args.reference.iter().any(|path| path == "-") && self.corpus.inputs().iter().any(|input| input.path() == "-")
+        {
+            bail!("--reference -: expected another input, got standard input, which is the corpus");
+        }
+        let mut options = corpus_options(&settings)?;
+        let columns: [fn(&mut CorpusOptions) -> &mut Option<String>; 5] = [
+            |options| &mut options.id,
+            |options| &mut options.source,
+            |options| &mut options.label,
+            |options| &mut options.group_by,
+            |options| &mut options.synthetic,
+        ];
+        let mut opened = Corpus::open(&args.reference, &options);
+        if opened.is_err() {
+            let bare = CorpusOptions { text: options.text.clone(), format: options.format, ..CorpusOptions::default() };
+            for column in columns {
+                let mut alone = bare.clone();
+                column(&mut alone).clone_from(column(&mut options));
+                if Corpus::open(&args.reference, &alone).is_err() {
+                    *column(&mut options) = None;
+                }
+            }
+            opened = Corpus::open(&args.reference, &options);
+        }
         let corpus = opened.map_err(|mut error| {
             if let Error::Corpus { help, .. } = &mut error {
                 *help = help.replace("`--text ", "`--reference-text ");
@@ -86,7 +104,7 @@ impl Session {
     /// The corpus with a vector per distinct text: computed, cached, or brought along.
     pub(crate) fn embed(&self, console: &Console) -> Result<EmbeddedCorpus> {
         let vectors = self.settings.vectors.as_deref();
-        self.embed_corpus(&self.corpus, vectors, self.bad_rows.as_deref(), None, console)
+        self.embed_corpus(&self.corpus, vectors, self.bad_rows.as_deref(), false, console)
     }
 
     /// What the corpus is compared with, if anything was named.
@@ -94,35 +112,56 @@ impl Session {
         if args.reference.is_empty() {
             return Ok(None);
         }
+        let profiles = args.reference.iter().filter(|path| Path::new(path).extension().is_some_and(|e| e == "semcov"));
+        if args.reference.len() > 1 && profiles.count() > 0 {
+            bail!("--reference: expected one profile, or files of rows, got {}", args.reference.join(", "));
+        }
         if let [path] = args.reference.as_slice()
-            && Profile::is_profile(Path::new(path))?
+            && (Profile::is_profile(Path::new(path))? || Path::new(path).extension().is_some_and(|e| e == "semcov"))
         {
             return Ok(Some(Reference::of_profile(path.clone(), Profile::read(Path::new(path))?)));
         }
         let corpus = self.open_beside(args, console)?;
-        let synthetic = AtomicU64::new(0);
-        let vectors = args.reference_vectors.as_deref().or(self.settings.vectors.as_deref());
-        let embedded = self.embed_corpus(&corpus, vectors, None, Some(&synthetic), console);
-        let embedded = match synthetic.load(Ordering::Relaxed) {
-            0 => embedded?,
-            left_out => embedded.with_context(|| {
-                format!("{left_out} records of the reference are marked synthetic and were left out")
-            })?,
-        };
-        Ok(Some(Reference::of_corpus(corpus, embedded, synthetic.into_inner())))
+        let vectors = self.reference_vectors(args)?;
+        let embedded = self.embed_corpus(&corpus, vectors, None, true, console)?;
+        Ok(Some(Reference::of_corpus(corpus, embedded)))
     }
 
-    /// Embeds a corpus. Where `synthetic` is given, records marked synthetic are left out, and counted there.
+    /// The corpus without its records marked synthetic, as it is a reference to others.
+    pub(crate) fn embed_real(&self, console: &Console) -> Result<EmbeddedCorpus> {
+        let vectors = self.settings.vectors.as_deref();
+        let embedded = self.embed_corpus(&self.corpus, vectors, self.bad_rows.as_deref(), true, console)?;
+        if embedded.counts.left_out > 0 {
+            console.warn(format_args!("{} records are marked synthetic and were left out", embedded.counts.left_out));
+        }
+        Ok(embedded)
+    }
+
+    /// Where the reference has its vectors. A file of vectors belongs to one corpus.
+    fn reference_vectors<'a>(&'a self, args: &'a ReferenceArgs) -> Result<Option<&'a str>> {
+        let ours = self.settings.vectors.as_deref();
+        match (&args.reference_vectors, ours.map(Given::of)) {
+            (Some(theirs), _) => Ok(Some(theirs)),
+            (None, Some(Given::Npy(file))) => bail!(
+                "--vectors {} has the vectors of the corpus alone; name those of the reference with --reference-vectors",
+                file.display()
+            ),
+            (None, _) => Ok(ours),
+        }
+    }
+
+    /// Embeds a corpus, with or without its records marked synthetic.
     fn embed_corpus(
         &self,
         corpus: &Corpus,
         vectors: Option<&str>,
         bad_rows: Option<&Path>,
-        synthetic: Option<&AtomicU64>,
+        leave_out_synthetic: bool,
         console: &Console,
     ) -> Result<EmbeddedCorpus> {
         let inputs: Vec<String> = corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
-        let options = EmbedOptions { inputs: &inputs, max_bad_rows: self.max_bad_rows, total_rows: None };
+        let options =
+            EmbedOptions { inputs: &inputs, max_bad_rows: self.max_bad_rows, total_rows: None, leave_out_synthetic };
         let mut list = bad_rows.map(OutputFile::create).transpose()?;
         let mut on_bad_row = |bad: &BadRow| {
             console.detail(bad);
@@ -132,7 +171,7 @@ impl Session {
             }
             Ok(())
         };
-        let embedded = self.vectors(corpus, vectors, synthetic, &options, console, &mut on_bad_row);
+        let embedded = self.vectors(corpus, vectors, &options, console, &mut on_bad_row);
         if let (Some(list), Some(path)) = (list, bad_rows) {
             // Kept when the run fails, too: it says why.
             list.commit()?;
@@ -153,30 +192,17 @@ impl Session {
         &self,
         corpus: &Corpus,
         vectors: Option<&str>,
-        synthetic: Option<&AtomicU64>,
         options: &EmbedOptions<'_>,
         console: &Console,
         on_bad_row: &mut (dyn FnMut(&BadRow) -> semcov::Result<()> + Send),
     ) -> Result<EmbeddedCorpus> {
         let rows = corpus.records();
-        let wanted = |row: &semcov::Result<Row>| {
-            let marked = matches!(row, Ok(Row { record: Ok(record), .. }) if record.synthetic);
-            match synthetic {
-                Some(left_out) if marked => {
-                    left_out.fetch_add(1, Ordering::Relaxed);
-                    false
-                }
-                _ => true,
-            }
-        };
         let embedded = match vectors.map(Given::of) {
-            Some(Given::Column(column)) => {
-                embed::given_vectors(rows.filter(wanted), &column, options, console, on_bad_row)?
-            }
+            Some(Given::Column(column)) => embed::given_vectors(rows, &column, options, console, on_bad_row)?,
             Some(Given::Npy(path)) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let rows = embed::with_npy(rows, NpyReader::open(&path)?);
-                embed::given_vectors(rows.filter(wanted), &name, options, console, on_bad_row)?
+                embed::given_vectors(rows, &name, options, console, on_bad_row)?
             }
             None => {
                 let encoder = self.encoder(console)?;
@@ -185,7 +211,7 @@ impl Session {
                 let total_rows = console.is_animated().then(|| corpus.records().count() as u64);
                 let options = &EmbedOptions { total_rows, ..*options };
                 let timer = std::time::Instant::now();
-                let embedded = embed::embed_corpus(rows.filter(wanted), encoder, store, options, console, on_bad_row)?;
+                let embedded = embed::embed_corpus(rows, encoder, store, options, console, on_bad_row)?;
                 console.embedded(&embedded.counts, timer.elapsed());
                 embedded
             }

@@ -97,7 +97,12 @@ fn text(i: usize) -> String {
 
 fn embed_under(limit: &str, encoder: &HashEncoder, store: VectorStore, rows: Vec<Row>) -> Result<EmbeddedCorpus> {
     let inputs = ["a".to_owned(), "b".to_owned()];
-    let options = EmbedOptions { inputs: &inputs, max_bad_rows: limit.parse().unwrap(), total_rows: None };
+    let options = EmbedOptions {
+        inputs: &inputs,
+        max_bad_rows: limit.parse().unwrap(),
+        total_rows: None,
+        leave_out_synthetic: false,
+    };
     embed_corpus(rows.into_iter().map(Ok), encoder, store, &options, &Silent, &mut |_| Ok(()))
 }
 
@@ -127,6 +132,7 @@ fn counts_what_it_reads() {
     let corpus = embed_under("1", &encoder, VectorStore::temporary(&encoder.id).unwrap(), rows).unwrap();
     let expected = Counts {
         rows: 8,
+        left_out: 0,
         bad_rows: 1,
         first_bad_row: Some(BadRow { file: "a".to_owned(), line: 4, reason: "broken".to_owned() }),
         empty: 2,
@@ -226,7 +232,8 @@ fn what_was_embedded_before_a_failure_is_kept() {
     let texts: Vec<String> = (10_000..10_000 + WINDOW_TEXTS + 100).map(text).collect();
     let gone = Err(Error::Io(std::io::Error::other("the disk is gone")));
     let rows = rows(&texts).into_iter().map(Ok).chain([gone]).collect::<Vec<_>>();
-    let options = EmbedOptions { inputs: &[], max_bad_rows: BadRowLimit::Rows(0), total_rows: None };
+    let options =
+        EmbedOptions { inputs: &[], max_bad_rows: BadRowLimit::Rows(0), total_rows: None, leave_out_synthetic: false };
     let error = embed_corpus(rows, &encoder, open(), &options, &Silent, &mut |_| Ok(())).unwrap_err();
     assert_eq!(error.to_string(), "the disk is gone");
     assert_eq!(open().cached.len(), 2000 + WINDOW_TEXTS);
@@ -278,7 +285,12 @@ fn reading_is_never_more_than_two_windows_ahead() {
             counting.texts_read.fetch_add(1, Ordering::SeqCst);
             Ok(Row { input: 0, line: i, record: Ok(Record { text, ..Record::default() }) })
         });
-        let options = EmbedOptions { inputs: &[], max_bad_rows: BadRowLimit::Rows(0), total_rows: Some(50_000) };
+        let options = EmbedOptions {
+            inputs: &[],
+            max_bad_rows: BadRowLimit::Rows(0),
+            total_rows: Some(50_000),
+            leave_out_synthetic: false,
+        };
         let store = VectorStore::temporary(&encoder.id).unwrap();
         let corpus = embed_corpus(rows, &encoder, store, &options, &counting, &mut |_| Ok(())).unwrap();
         let ahead = counting.texts_ahead.load(Ordering::SeqCst);
@@ -294,7 +306,12 @@ fn bad_rows_are_handed_over_and_may_end_the_run() {
     let encoder = HashEncoder::new();
     let mut rows = rows(&["a", "b"]);
     rows.extend([bad(3), bad(4)]);
-    let options = EmbedOptions { inputs: &[], max_bad_rows: BadRowLimit::Percent(50.0), total_rows: None };
+    let options = EmbedOptions {
+        inputs: &[],
+        max_bad_rows: BadRowLimit::Percent(50.0),
+        total_rows: None,
+        leave_out_synthetic: false,
+    };
     let mut seen = Vec::new();
     let store = VectorStore::temporary(&encoder.id).unwrap();
     embed_corpus(rows.clone().into_iter().map(Ok), &encoder, store, &options, &Silent, &mut |row| {

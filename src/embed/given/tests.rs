@@ -15,7 +15,12 @@ fn row(line: u64, text: &str, vector: Option<&[f32]>) -> Row {
 
 fn given(rows: impl IntoIterator<Item = Result<Row>>, limit: u64) -> (Result<EmbeddedCorpus>, Vec<String>) {
     let inputs = ["corpus.parquet".to_owned()];
-    let options = EmbedOptions { inputs: &inputs, max_bad_rows: BadRowLimit::Rows(limit), total_rows: None };
+    let options = EmbedOptions {
+        inputs: &inputs,
+        max_bad_rows: BadRowLimit::Rows(limit),
+        total_rows: None,
+        leave_out_synthetic: false,
+    };
     let mut bad = Vec::new();
     let corpus = given_vectors(rows, "emb", &options, &Silent, &mut |row| {
         bad.push(row.to_string());

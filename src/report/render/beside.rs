@@ -2,7 +2,8 @@
 
 use super::number::{count, counted, percent};
 use super::text::fit;
-use crate::report::{Example, Gap, Report, gap_word};
+use crate::coverage::GAP_ALPHA;
+use crate::report::{Example, Gap, Hole, Report, gap_word};
 
 /// Gaps named in one sentence.
 const NAMED: usize = 3;
@@ -12,6 +13,11 @@ const QUOTED: usize = 60;
 /// The significant gaps, most significant first.
 pub(crate) fn gaps(report: &Report) -> Vec<&Gap> {
     report.gaps.iter().filter(|gap| gap.significant).collect()
+}
+
+/// The holes that stand out, most significant first.
+pub(crate) fn holes(report: &Report) -> Vec<&Hole> {
+    report.holes.iter().filter(|hole| hole.p_adjusted <= GAP_ALPHA).collect()
 }
 
 /// What is shown of a record: its text, or its id where the text was not kept.
@@ -43,12 +49,14 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
             percent(coverage.expected),
         ),
         None if reference.sample == 0 => {
-            "A compact profile has no sample: it says where there is less, not how much is covered.".to_owned()
+            "A compact profile has no sample: it says where there is less, not how much is covered. It counts records, \
+             copies included; so both sides are counted so here."
+                .to_owned()
         }
         None => "The reference has too few texts to say how much of it is covered.".to_owned(),
     });
     let gaps = gaps(report);
-    let mass = report.coverage.as_ref().map_or(0.0, |coverage| coverage.gap_mass);
+    let mass = gaps.iter().map(|gap| gap.reference_share).sum();
     sentences.push(match gaps.len() {
         0 => format!("No significant gap in the {} leaves that the reference has.", count(report.gaps.len() as u64)),
         _ => format!(

@@ -27,7 +27,7 @@ pub fn diff_terminal(diff: &ProfileDiff, style: &TerminalStyle) -> String {
         let all = list.rows.len();
         list.rows.into_iter().take(shown).for_each(|row| listing.row(row));
         page.listing(listing);
-        page.rest(all, ENTRIES, "entry");
+        page.rest(all, ENTRIES, "row");
     }
     page.finish()
 }

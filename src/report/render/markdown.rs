@@ -92,6 +92,18 @@ fn comparison(page: &mut String, report: &Report) {
         page.push_str("\n### Gaps\n\n");
         gap_table(page, &gaps, "a record of the reference");
     }
+    let holes = beside::holes(report);
+    if !holes.is_empty() {
+        folded(page, &format!("Holes inside covered leaves ({})", holes.len()), |page| {
+            let rows = holes.iter().take(ENTRIES).map(|hole| {
+                let uncovered = format!("{} of {}", count(hole.uncovered), count(hole.reference_texts));
+                let example = hole.examples.first().map_or_else(String::new, |example| code(beside::shown(example)));
+                vec![hole.leaf.to_string(), code(&hole.name), uncovered, similarity(hole.excess), example]
+            });
+            table(page, &["leaf", "name", "uncovered", "further by", "a record that nothing covers"], "rlrrl", rows);
+            rest(page, holes.len(), ENTRIES);
+        });
+    }
     let surplus: Vec<_> = report.surplus.iter().collect();
     if !surplus.is_empty() {
         folded(page, &format!("More than in the reference ({})", surplus.len()), |page| {

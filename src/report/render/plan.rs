@@ -2,6 +2,7 @@
 
 use schemars::schema_for;
 
+use super::beside::shown;
 use super::json::{self, JsonStyle};
 use super::markdown::{self, code, prose};
 use super::number::{count, counted, percent};
@@ -22,7 +23,9 @@ const QUOTED: usize = 60;
 pub fn plan_terminal(plan: &AugmentationPlan, style: &TerminalStyle) -> String {
     let mut page = Page::new(style);
     page.emphasized(&headline(plan));
-    budget(plan).iter().for_each(|sentence| page.item("", sentence));
+    for sentence in budget(plan) {
+        page.item("", &sentence);
+    }
     if !plan.leaves.is_empty() {
         page.section(&format!("Leaves ({})", plan.leaves.len()));
         // The seed gets what the other columns leave.
@@ -46,7 +49,9 @@ pub fn plan_terminal(plan: &AugmentationPlan, style: &TerminalStyle) -> String {
     }
     if let Some(estimate) = plan.header.estimate.as_ref().filter(|estimate| estimate.requests > 0) {
         page.section("Generation requests (an estimate)");
-        estimate_words(estimate).iter().for_each(|sentence| page.item("", sentence));
+        for sentence in estimate_words(estimate) {
+            page.item("", &sentence);
+        }
     }
     page.section("Next steps");
     next_steps(plan).iter().enumerate().for_each(|(i, step)| page.item(&format!("{}. ", i + 1), step));
@@ -120,7 +125,7 @@ fn leaf_name(leaf: &LeafPlan) -> String {
 fn start(leaf: &LeafPlan) -> (Option<&'static str>, &str) {
     let (note, texts) =
         if leaf.collect_real_data_first { (Some("real texts first"), &leaf.search_for) } else { (None, &leaf.seeds) };
-    (note, texts.first().map_or("", |example| &example.text))
+    (note, texts.first().map_or("", shown))
 }
 
 fn total<'a>(leaves: impl Iterator<Item = &'a LeafPlan>) -> u64 {

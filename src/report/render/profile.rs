@@ -39,6 +39,9 @@ fn headline(page: &mut Page, profile: &ProfileSummary) {
     if profile.bad_rows > 0 {
         figures.push(counted(profile.bad_rows, "bad row"));
     }
+    if profile.synthetic > 0 {
+        figures.push(format!("{} marked synthetic left out", counted(profile.synthetic, "record")));
+    }
     page.emphasized(&figures.join(" · "));
 
     let (encoder, provenance) = (&profile.encoder, &profile.provenance);
@@ -147,6 +150,7 @@ mod tests {
             leaves: 1,
             rows: 27_000_000,
             empty: 1_000,
+            synthetic: 0,
             bad_rows: 1,
             distinct_texts: 14_400_000,
             distinct_texts_exact: false,

@@ -99,7 +99,7 @@ fn comparison(page: &mut Page, report: &Report) {
             }
         }
     }
-    let holes: Vec<_> = report.holes.iter().filter(|hole| hole.p_adjusted <= crate::coverage::GAP_ALPHA).collect();
+    let holes = beside::holes(report);
     if !holes.is_empty() {
         page.section(&format!("Holes inside covered leaves ({})", holes.len()));
         let mut table = Listing::new(vec![right("leaf"), left("name"), right("uncovered"), right("further by")], 1);

@@ -24,6 +24,9 @@ pub(crate) fn run(args: &PlanArgs, console: &Console) -> Result<Exit> {
     let requests = Requests::of(args, &settings)?;
     let params = params(&settings, budget)?;
     let prices = prices(&settings)?;
+    if args.output.is_some() && args.output == args.weights {
+        bail!("--output and --weights: expected two files, got one");
+    }
     match params.target {
         Some(Target::Reference) if args.reference.reference.is_empty() => {
             bail!("--target reference: expected a reference, got none; name one with --reference REF")
@@ -37,6 +40,7 @@ pub(crate) fn run(args: &PlanArgs, console: &Console) -> Result<Exit> {
     let reference = session.reference(&args.reference, console)?;
     let embedded = session.embed(console)?;
     let analysis = analyze(&session.corpus, &embedded, reference.as_ref(), &report, console)?;
+    report::warn_of_frozen(&session.settings, &analysis, console);
     let plan = analysis.plan(&session.corpus, &params, console)?;
     let estimate = Estimate::of(&plan, &requests.template, prices)?;
     let plan = plan.with_estimate(estimate);
@@ -57,6 +61,10 @@ pub(crate) fn run(args: &PlanArgs, console: &Console) -> Result<Exit> {
 }
 
 fn params(settings: &PlanSettings, budget: Budget) -> Result<AugmentParams> {
+    let cap = settings.weight_cap.context("weight-cap has a default")?;
+    if !(cap.is_finite() && cap >= 1.0) {
+        bail!("--weight-cap: expected a number, 1 or more, got {cap}");
+    }
     let synthetic_share = settings.synthetic_share.context("synthetic-share has a default")?;
     let plan = PlanParams { budget, synthetic_share };
     plan.clone().check()?;
@@ -64,7 +72,7 @@ fn params(settings: &PlanSettings, budget: Budget) -> Result<AugmentParams> {
         target: settings.target.as_deref().map(str::parse).transpose()?,
         target_weights: settings.target_weights.clone(),
         plan,
-        seeds: settings.seeds.context("seeds has a default")?,
+        seeds: settings.seeds.filter(|&seeds| seeds > 0).context("--seeds: expected at least 1, got 0")?,
     })
 }
 

@@ -20,14 +20,14 @@ pub(crate) fn run(args: &ProfileArgs, console: &Console) -> Result<Exit> {
             let Settings { leaves, regions, seed, .. } = session.settings;
             let codebook = CodebookParams { leaves, regions, seed: seed.unwrap_or_default() };
             let params = ProfileParams { codebook, sample: sample(&args.sample, &session.settings)? };
-            let embedded = session.embed(console)?;
+            let embedded = session.embed_real(console)?;
             write(&fit(&session.corpus, &embedded, &params, console)?, &args.output, console)
         }
         ProfileCommand::Observe(args) => {
             let profile = Profile::read(&args.codebook)?;
             let session = Session::open(&args.corpus, console)?;
             let params = sample(&args.sample, &session.settings)?;
-            let embedded = session.embed(console)?;
+            let embedded = session.embed_real(console)?;
             write(&observe(&profile, &session.corpus, &embedded, &params, console)?, &args.output, console)
         }
         ProfileCommand::Merge(args) => write(&merge(&args.profiles)?, &args.output, console),

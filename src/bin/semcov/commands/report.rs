@@ -19,6 +19,7 @@ pub(crate) fn run(args: &ReportArgs, console: &Console) -> Result<Exit> {
     let reference = session.reference(&args.reference, console)?;
     let embedded = session.embed(console)?;
     let analysis = analyze(&session.corpus, &embedded, reference.as_ref(), &params, console)?;
+    warn_of_frozen(&session.settings, &analysis, console);
     write_outputs(args, rows, &analysis, console)?;
     print(args, &analysis)?;
     Ok(Exit::Pass)
@@ -35,6 +36,14 @@ pub(super) fn params(settings: &Settings) -> Result<ReportParams> {
         budget: budget.parse()?,
         outliers: settings.outliers.context("outliers has a default")?,
     })
+}
+
+/// Leaves and regions of a profile cannot be chosen.
+pub(super) fn warn_of_frozen(settings: &Settings, analysis: &Analysis<'_>, console: &Console) {
+    let frozen = analysis.report.reference.as_ref().is_some_and(|reference| reference.frozen);
+    if frozen && (settings.leaves.is_some() || settings.regions.is_some()) {
+        console.warn("--leaves and --regions have no effect: the leaves are those of the profile");
+    }
 }
 
 /// The format of `--rows`; JSONL on standard output.

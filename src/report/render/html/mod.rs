@@ -20,7 +20,6 @@ use serde::Serialize;
 use super::json::{JsonStyle, json};
 use super::text::fit;
 use super::{beside, number, words};
-use crate::coverage::GAP_ALPHA;
 use crate::report::{Gap, Report, gap_word};
 
 /// Columns of a text shown; the document holds the whole of it.
@@ -68,7 +67,7 @@ pub fn html(report: &Report) -> String {
         comparison => beside::sentences(report),
         gaps => gap_rows(&beside::gaps(report)),
         surplus => gap_rows(&report.surplus.iter().collect::<Vec<_>>()),
-        holes => serialized(&report.holes.iter().filter(|hole| hole.p_adjusted <= GAP_ALPHA).collect::<Vec<_>>()),
+        holes => serialized(&beside::holes(report)),
         novelty => serialized(&report.novelty),
         source_coverage => serialized(&report.source_coverage),
         warnings => words::warnings(report),
