@@ -9,10 +9,13 @@
 //!
 //! Cost: one incomplete beta function a leaf.
 
-use crate::stats::{Interval, Rates, holm};
+use crate::stats::{Interval, Rates, benjamini_hochberg, holm};
 
 /// Adjusted p-value up to which a gap is significant.
 pub const GAP_ALPHA: f64 = 0.05;
+
+/// False discovery rate (Benjamini & Hochberg 1995) up to which a leaf that is no significant gap is suspected to be one.
+pub const SUSPECT_RATE: f64 = 0.1;
 
 /// Ratio of shares below which a leaf is thin: less is a difference that nobody would act on.
 pub const THIN: f64 = 0.8;
@@ -47,6 +50,8 @@ pub struct LeafTest {
     pub p_adjusted: f64,
     /// Whether this is a gap: adjusted p <= .05, and thin or missing.
     pub significant: bool,
+    /// Whether it may be one: not significant, but among leaves of which one in ten is expected to be none.
+    pub suspected: bool,
 }
 
 /// Tests every leaf, and gives those that have texts of the reference, most significant first; of equal p-values the lower
@@ -84,14 +89,12 @@ fn tests(
     let p_values: Vec<f64> = leaves.iter().map(|(_, rates)| p_value(rates)).collect();
     let mut tests: Vec<LeafTest> = leaves
         .into_iter()
-        .zip(p_values.iter().zip(holm(&p_values)))
-        .map(|((leaf, rates), (&p_value, p_adjusted))| LeafTest {
-            leaf,
-            rates,
-            kind: kind(rates.ratio()),
-            p_value,
-            p_adjusted,
-            significant: p_adjusted <= GAP_ALPHA && matters(rates.ratio()),
+        .zip(p_values.iter().zip(holm(&p_values).into_iter().zip(benjamini_hochberg(&p_values))))
+        .map(|((leaf, rates), (&p_value, (p_adjusted, q_value)))| {
+            let matters = matters(rates.ratio());
+            let significant = matters && p_adjusted <= GAP_ALPHA;
+            let suspected = matters && !significant && q_value <= SUSPECT_RATE;
+            LeafTest { leaf, rates, kind: kind(rates.ratio()), p_value, p_adjusted, significant, suspected }
         })
         .collect();
     tests.retain(|test| listed(&test.rates));
@@ -130,6 +133,10 @@ mod tests {
         let leaves: Vec<_> = found.iter().map(|test| (test.leaf, test.kind, test.significant)).collect();
         let [missing, thin, covered] = [GapKind::Missing, GapKind::Thin, GapKind::Covered];
         assert_eq!(leaves, [(1, missing, true), (2, thin, true), (0, covered, false), (4, covered, false)]);
+        assert!(found.iter().all(|test| !test.suspected));
+        let few = find_gaps(&[50, 50, 50, 50], &[30, 55, 60, 55]);
+        let judged: Vec<_> = few.iter().map(|test| (test.leaf, test.significant, test.suspected)).collect();
+        assert_eq!(judged[0], (0, false, true), "p = .02: {few:?}");
         assert!((found[0].p_adjusted - 5.0 * found[0].p_value).abs() < 1e-20);
         let more = find_surplus(&[50, 50, 50, 0, 50], &[50, 0, 15, 9, 60]);
         assert_eq!(more.iter().filter(|test| test.significant).map(|test| test.leaf).collect::<Vec<_>>(), [3, 4]);

@@ -9,7 +9,7 @@ mod score;
 mod sparsity;
 
 pub use diversity::{RAREFIED_TO, diversity, hill_numbers, mean_similarity, rarefied_hill_numbers, vendi_score};
-pub use gap::{GAP_ALPHA, GapKind, LeafTest, MISSING, THIN, find_gaps, find_surplus};
+pub use gap::{GAP_ALPHA, GapKind, LeafTest, MISSING, SUSPECT_RATE, THIN, find_gaps, find_surplus};
 pub use groups::{GROUPED_TEXTS, NEAR_DUPLICATE, NearDuplicates};
 pub use hole::{HoleTest, find_holes};
 pub use saturation::{SAME_TOPIC, saturation};

@@ -151,7 +151,8 @@ mod tests {
             let all: Vec<u32> = (0..2100).collect();
             let (reference, corpus): (Vec<u32>, Vec<u32>) = all.iter().partition(|&&row| row % step < offset);
             let balls = Balls::around(Rows::of(&matrix, &reference));
-            let found = balls.count(Rows::of(&matrix, &corpus), &vec![0; corpus.len()]);
+            let sources = vec![0; corpus.len()];
+            let found = balls.count(Rows::of(&matrix, &corpus), &sources);
             let score = balls.score(&found, corpus.len()).unwrap();
             assert!((score.covered - score.expected).abs() < 0.05, "{score:?}");
             assert!(score.interval.low <= score.score && score.score <= score.interval.high);

@@ -260,8 +260,8 @@ mod tests {
         // Every text in its leaf, every row counted, the halves apart.
         let assignment = assign(&corpus.vectors, &profile.codebook.leaves);
         assert_eq!(profile.texts_per_leaf(), assignment.counts(12));
-        let mut rows = vec![[0; 2]; 12];
-        let mut texts = vec![[0; 2]; 12];
+        let mut rows = [[0; 2]; 12];
+        let mut texts = [[0; 2]; 12];
         for row in 0..corpus.records.len() {
             let Some(text) = corpus.records.text(row) else { continue };
             rows[assignment.nearest[text as usize] as usize][half(corpus.hashes[text as usize])] += 1;

@@ -59,7 +59,9 @@ pub(super) fn lines(n: usize, seed: u64) -> Vec<String> {
             let topic = draw(5) as usize;
             let mut vector = [0.0_f64; DIM];
             vector[topic] = 1.0;
-            vector.iter_mut().for_each(|x| *x += (draw(1000) as f64 - 500.0) / 2000.0);
+            for x in &mut vector {
+                *x += (draw(1000) as f64 - 500.0) / 2000.0;
+            }
             let word = |i: u64| WORDS[2 * topic + i as usize];
             let text = format!("{} {} number {}", word(draw(2)), word(draw(2)), draw(1_000_000));
             let new = (text, format!("{vector:?}"));

@@ -83,6 +83,7 @@ impl Comparison<'_> {
             p_value: test.p_value,
             p_adjusted: test.p_adjusted,
             significant: test.significant,
+            suspected: test.suspected,
             reference_texts: rates.reference,
             reference_share: rates.reference as f64 / rates.reference_total.max(1) as f64,
             corpus_texts: rates.corpus,

@@ -77,6 +77,10 @@ pub struct Gap {
     pub p_adjusted: f64,
     /// Whether this is a gap (or a surplus): adjusted p at most .05, and a ratio below .8 (above 1.25).
     pub significant: bool,
+    /// Whether it may be one: not significant, but among leaves of which one in ten is expected to be none
+    /// (Benjamini-Hochberg).
+    #[serde(default)]
+    pub suspected: bool,
     /// Texts of the reference counted in the leaf.
     pub reference_texts: u64,
     /// Their share of all texts counted, 0 to 1.

@@ -364,6 +364,7 @@ pub(crate) fn compared() -> Report {
         p_value,
         p_adjusted: (p_value * 20.0).min(1.0),
         significant: p_value < 0.001,
+        suspected: (0.001..0.3).contains(&p_value),
         reference_texts: 40,
         reference_share: 0.04,
         corpus_texts,

@@ -38,7 +38,7 @@ pub(crate) fn average_precision(ranked: &[bool]) -> f64 {
     sum / f64::max(hits, 1.0)
 }
 
-/// Random orders (SplitMix64, Steele et al. 2014), the same for a seed on every machine.
+/// Random orders (`SplitMix64`, Steele et al. 2014), the same for a seed on every machine.
 pub(crate) struct Shuffle(u64);
 
 impl Shuffle {
@@ -65,7 +65,7 @@ impl Shuffle {
 
 #[test]
 fn figures_by_hand() {
-    assert!((average_precision(&[true, false, true]) - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+    assert!((average_precision(&[true, false, true]) - f64::midpoint(1.0, 2.0 / 3.0)).abs() < 1e-12);
     let mut order: Vec<usize> = (0..100).collect();
     Shuffle::new(1).shuffle(&mut order);
     assert!(!order.is_sorted() && (0..100).all(|i| order.contains(&i)));

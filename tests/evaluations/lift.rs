@@ -42,7 +42,9 @@ impl Draw {
         let thin: Vec<String> = intents[..30].iter().map(|intent| (*intent).clone()).collect();
         let (corpus, pool) = rows.split_at(rows.len() / 2);
         let mut of_intent: BTreeMap<&str, usize> = BTreeMap::new();
-        corpus.iter().for_each(|&row| *of_intent.entry(&train.labels[row]).or_default() += 1);
+        for &row in corpus {
+            *of_intent.entry(&train.labels[row]).or_default() += 1;
+        }
         let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
         let corpus: Vec<usize> = corpus
             .iter()

@@ -48,7 +48,7 @@ pub(crate) enum Command {
   semcov plan train.jsonl --reference traffic.jsonl --budget 500 -o plan.jsonl
   semcov plan train.jsonl --budget 10% --requests openai --model MODEL -o plan.jsonl
   semcov plan train.jsonl --target sqrt --weights weights.jsonl")]
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
 
     /// Embed a corpus and write its vectors
     #[command(after_help = "Examples:

@@ -66,6 +66,14 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
             percent(mass),
         ),
     });
+    let suspected: Vec<&Gap> = report.gaps.iter().filter(|gap| gap.suspected).collect();
+    if let Some(first) = suspected.first() {
+        sentences.push(format!(
+            "{} may be short as well, “{}” first; about one in ten of such findings is chance.",
+            counted(suspected.len() as u64, "more leaf").replace("leafs", "leaves"),
+            fit(&first.name, QUOTED),
+        ));
+    }
     if let Some(novelty) = &report.novelty {
         sentences.push(format!(
             "{} of the corpus ({}) lie outside the reference; of a corpus of the same kind {} would.",
