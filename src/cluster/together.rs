@@ -17,7 +17,7 @@ use crate::vectors::{EmbeddingMatrix, Rows};
 /// texts of CLINC150: of the leaves called gaps, 57 % were).
 ///
 /// # Errors
-/// [`Error::Setting`] where a setting is out of its range.
+/// [`crate::Error::Setting`] where a setting is out of its range.
 ///
 /// # Panics
 /// If the vectors of the two differ in length.
