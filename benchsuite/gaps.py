@@ -15,7 +15,6 @@ import os
 import pathlib
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,8 @@ import time
 THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 os.environ.update(THREADS)
 import numpy as np
+
+from measure import run
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--semcov", required=True)
@@ -44,30 +45,6 @@ CORPORA, SPLITS = {}, {}
 Corpus = collections.namedtuple("Corpus", "ids texts topics vectors")
 # What a method found: the counted reference rows with their leaves; p-values and flags of the leaves; its CPU seconds.
 Found = collections.namedtuple("Found", "rows leaf p_value flagged seconds")
-
-
-# A process starts with its parent's peak memory on Linux, so this small one stands between.
-LAUNCH = """
-import os, sys
-_, status, usage = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
-print(usage.ru_maxrss / 1024, file=open(sys.argv[1], "w"))
-sys.exit(status != 0)
-"""
-
-
-def run(command):
-    """Runs a command: wall and CPU seconds, peak MiB, standard output, and when each line of standard error came."""
-    with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile() as peak:
-        start = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-IS", "-c", LAUNCH, peak.name, *map(str, command)],
-                                   stdout=output, stderr=subprocess.PIPE, text=True)
-        log = [(line.strip(), time.perf_counter() - start) for line in process.stderr]
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        if status != 0:
-            sys.exit(f"{command} failed: {log[-3:]}")
-        output.seek(0)
-        return seconds, usage.ru_utime + usage.ru_stime, float(peak.read()), output.read(), log
 
 
 def write(path, corpus, rows):

@@ -6,14 +6,13 @@ import json
 import os
 import pathlib
 import random
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
+
+import measure
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--semcov", required=True)
@@ -26,13 +25,8 @@ here = pathlib.Path(__file__).parent
 
 def run(command):
     """Runs a command alone: wall seconds, peak memory in MiB, standard output."""
-    start = time.perf_counter()
-    process = subprocess.Popen(["/usr/bin/env", *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{command} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024, output
+    seconds, _, peak, output, _ = measure.run(command)
+    return seconds, peak, output
 
 
 def clinc_train(path):
