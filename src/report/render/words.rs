@@ -96,9 +96,14 @@ pub(crate) fn sparsity(report: &Report) -> Vec<String> {
         ));
     }
     if let [.., half, _, _, _, _, whole] = sparsity.saturation[..] {
+        let verdict = match (whole, whole - half) {
+            (..0.5, _) => "most texts have no other of their topic, so this is far from saturated",
+            (_, ..0.05) => "the curve is flat, so more of the same adds little",
+            _ => "the curve still rises, so more of the same still adds",
+        };
         sentences.push(format!(
-            "Saturation: half of the texts cover the topics of {} of them, all of {}; where the two are close, more of the \
-             same adds little.",
+            "Saturation: {} of the texts have another of their topic among the first half of the corpus, {} among all of \
+             it: {verdict}.",
             percent(half),
             percent(whole),
         ));
