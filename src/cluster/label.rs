@@ -25,6 +25,15 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Words of a text that count.
 pub const WORDS_PER_TEXT: usize = 100;
 
+/// Texts that a region is named from: the first in the order of content hashes, a random sample.
+pub(crate) const REGION_TEXTS: usize = 1_000;
+
+/// The same, of a leaf (of each side where two corpora are compared).
+pub(crate) const LEAF_TEXTS: usize = 30;
+
+/// Characters of such a text.
+pub(crate) const NAMING_CHARACTERS: usize = 500;
+
 /// What a second word adds to a term's weight.
 const TWO_WORDS: f64 = 1.5;
 

@@ -11,6 +11,7 @@ mod together;
 
 pub use assign::{Assignment, assign};
 pub use codebook::{Codebook, CodebookParams, default_leaves, default_regions};
+pub(crate) use label::{LEAF_TEXTS, NAMING_CHARACTERS, REGION_TEXTS};
 pub use label::{TermCounts, WORDS_PER_TEXT};
 pub use select::{medoid, varied_members};
 pub use together::fit_together;

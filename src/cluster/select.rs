@@ -49,12 +49,7 @@ fn cosines(matrix: &EmbeddingMatrix, members: &[u32], to: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Rows at these angles, in degrees.
-    fn at(degrees: &[f32]) -> EmbeddingMatrix {
-        let rows: Vec<f32> = degrees.iter().flat_map(|a| [a.to_radians().cos(), a.to_radians().sin()]).collect();
-        EmbeddingMatrix::from_f32(2, &rows)
-    }
+    use crate::vectors::at;
 
     #[test]
     fn medoid_is_the_nearest_member() {

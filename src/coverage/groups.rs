@@ -104,12 +104,7 @@ fn earlier_neighbours(rows: Rows<'_>) -> Vec<Vec<u32>> {
 mod tests {
     use super::*;
     use crate::cluster::kmeans::tests::bundles;
-    use crate::vectors::EmbeddingMatrix;
-
-    fn at(degrees: &[f32]) -> EmbeddingMatrix {
-        let rows: Vec<f32> = degrees.iter().flat_map(|a| [a.to_radians().cos(), a.to_radians().sin()]).collect();
-        EmbeddingMatrix::from_f32(2, &rows)
-    }
+    use crate::vectors::at;
 
     #[test]
     fn groups_do_not_chain() {

@@ -142,6 +142,7 @@ mod tests {
     use super::*;
     use crate::cluster::kmeans::tests::bundles;
     use crate::vectors::EmbeddingMatrix;
+    use crate::vectors::at;
 
     /// Parts of one bundle of random directions are samples of one law.
     #[test]
@@ -162,10 +163,6 @@ mod tests {
     #[test]
     fn by_hand() {
         // Angles of reference texts: three close ones, three close ones opposite; fewer than six: four neighbours.
-        let at = |degrees: &[f32]| {
-            let rows: Vec<f32> = degrees.iter().flat_map(|a| [a.to_radians().cos(), a.to_radians().sin()]).collect();
-            EmbeddingMatrix::from_f32(2, &rows)
-        };
         let reference = at(&[0.0, 10.0, 90.0, 100.0]);
         let balls = Balls::around((&reference).into());
         assert_eq!(balls.neighbours, 3);

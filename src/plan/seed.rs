@@ -36,12 +36,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Rows at these angles, in degrees.
-    fn at(degrees: &[f32]) -> EmbeddingMatrix {
-        let rows: Vec<f32> = degrees.iter().flat_map(|a| [a.to_radians().cos(), a.to_radians().sin()]).collect();
-        EmbeddingMatrix::from_f32(2, &rows)
-    }
+    use crate::vectors::at;
 
     #[test]
     fn by_hand() {

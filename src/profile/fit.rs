@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::sums::sum_leaves;
 use super::{MOST_ROWS, MultisetDigest, Observed, Profile, Provenance, Sample, SampleParams, half};
-use crate::cluster::{Assignment, Codebook, CodebookParams, TermCounts, assign, default_leaves};
+use crate::cluster::{
+    Assignment, Codebook, CodebookParams, LEAF_TEXTS, NAMING_CHARACTERS, REGION_TEXTS, TermCounts, assign,
+    default_leaves,
+};
 use crate::corpus::{Categories, CollectedTexts, Corpus, Input, TextTally, cut};
 use crate::embed::{EmbeddedCorpus, EncoderDifference};
 use crate::progress::{Progress, Stage};
@@ -20,11 +23,6 @@ use crate::{Error, Result};
 
 /// Distinct texts from which on the codebook is fitted to one half of them.
 pub const LEAST_TEXTS_TO_HALVE: u64 = 40;
-
-/// Texts that a region's and a leaf's name are made from, and characters of each.
-const NAMING_TEXTS_OF_REGION: usize = 1_000;
-const NAMING_TEXTS_OF_LEAF: usize = 100;
-const NAMING_CHARACTERS: usize = 500;
 
 /// Characters kept of a sampled text.
 const SAMPLED_CHARACTERS: usize = 300;
@@ -212,8 +210,8 @@ impl<'a> Observation<'a> {
             let region = codebook.region_of_leaf[leaf as usize];
             of_leaf[leaf as usize] += 1;
             of_region[region as usize] += 1;
-            let leaf = Some(leaf).filter(|&leaf| of_leaf[leaf as usize] <= NAMING_TEXTS_OF_LEAF);
-            let region = Some(region).filter(|&region| of_region[region as usize] <= NAMING_TEXTS_OF_REGION);
+            let leaf = Some(leaf).filter(|&leaf| of_leaf[leaf as usize] <= LEAF_TEXTS);
+            let region = Some(region).filter(|&region| of_region[region as usize] <= REGION_TEXTS);
             if leaf.is_some() || region.is_some() {
                 visit([leaf, region], text);
             }

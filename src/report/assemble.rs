@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::cluster::TermCounts;
+use crate::cluster::{LEAF_TEXTS, REGION_TEXTS, TermCounts};
 use crate::corpus::{CollectedTexts, Corpus, RecordTable, cut};
 use crate::coverage::{diversity, sparsity};
 use crate::embed::EmbeddedCorpus;
@@ -16,7 +16,7 @@ use crate::report::document::{
 };
 use crate::report::findings::{Findings, shares};
 use crate::report::reference::ReferenceTexts;
-use crate::report::shown::{LEAF_NAMING_TEXTS, NAMING_TEXTS, SHOWN_CHARACTERS, Shown};
+use crate::report::shown::{SHOWN_CHARACTERS, Shown};
 use crate::report::tally::{Shares, mean, median, per_class};
 use crate::report::{ReportParams, summary};
 
@@ -135,10 +135,10 @@ impl Assembly<'_> {
         let (mut leaves, mut regions) =
             (TermCounts::new(found.codebook.n_leaves()), TermCounts::new(found.codebook.n_regions()));
         for (region, members) in found.members.iter().enumerate() {
-            members.iter().take(NAMING_TEXTS).for_each(|&text| regions.add(region as u32, self.text(text)));
+            members.iter().take(REGION_TEXTS).for_each(|&text| regions.add(region as u32, self.text(text)));
         }
         for (leaf, members) in found.leaf.members(found.codebook.n_leaves()).iter().enumerate() {
-            members.iter().take(LEAF_NAMING_TEXTS).for_each(|&text| leaves.add(leaf as u32, self.text(text)));
+            members.iter().take(LEAF_TEXTS).for_each(|&text| leaves.add(leaf as u32, self.text(text)));
         }
         if let (Some(shown), Some(reference)) = (&self.shown.beside, self.reference) {
             for (leaf, texts) in shown.naming.iter().enumerate() {
@@ -174,9 +174,10 @@ impl Assembly<'_> {
                 let texts = std::iter::once(&self.shown.medoids[region]).chain(&self.shown.examples[region]);
                 return Box::new(texts.map(|&text| self.example(text)));
             }
-            let missing = self.shown.beside.iter().flat_map(move |shown| &shown.missing[region]);
-            let reference = self.reference.into_iter();
-            Box::new(missing.zip(reference.cycle()).map(|(&text, reference)| reference.example(text, SHOWN_CHARACTERS)))
+            let missing = self.shown.beside.as_ref().zip(self.reference);
+            Box::new(missing.into_iter().flat_map(move |(shown, reference)| {
+                shown.missing[region].iter().map(|&text| reference.example(text, SHOWN_CHARACTERS))
+            }))
         };
         let mut regions: Vec<Region> = found
             .members

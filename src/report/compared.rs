@@ -5,8 +5,8 @@ use super::beside::{Beside, NOVEL_ALPHA};
 use super::comparison::{Coverage, Gap, Hole, NovelGroup, Novelty, ReferenceSummary, SourceCoverage};
 use super::document::Example;
 use super::reference::ReferenceTexts;
-use super::shown::{NAMING_TEXTS, SHOWN_CHARACTERS, ShownBeside};
-use crate::cluster::TermCounts;
+use super::shown::{SHOWN_CHARACTERS, ShownBeside};
+use crate::cluster::{REGION_TEXTS, TermCounts};
 use crate::coverage::LeafTest;
 
 /// Leaves listed as holes.
@@ -112,7 +112,7 @@ impl Comparison<'_> {
         let groups = self.beside.novel.as_ref()?;
         let mut terms = TermCounts::new(groups.len());
         for (group, texts) in groups.iter().enumerate() {
-            for &text in texts.iter().take(NAMING_TEXTS) {
+            for &text in texts.iter().take(REGION_TEXTS) {
                 terms.add(group as u32, self.assembly.text(text));
             }
         }

@@ -20,7 +20,7 @@ pub struct ReferenceSummary {
     pub distinct_texts: u64,
     /// Records marked synthetic, which are no reference and were left out.
     pub synthetic: u64,
-    /// Texts that balls are drawn around, and that corpus texts are compared with: those of smallest content hash.
+    /// Texts that balls are drawn around: those of smallest content hash, about as many as the corpus has at most.
     pub sample: u64,
     /// Texts that the leaves' tests count: all, or of a profile its sample or those that its centroids were not fitted to.
     pub counted: u64,

@@ -159,11 +159,17 @@ impl Reference {
             Kind::Profile { name, profile, .. } => (name.clone(), &profile.encoder, profile.distinct_texts()),
         };
         if texts == 0 {
+            let left_out = match &self.0 {
+                Kind::Corpus { embedded, .. } => embedded.counts.left_out,
+                Kind::Profile { profile, .. } => profile.observed.synthetic,
+            };
             return Err(Error::Corpus {
                 place,
                 expected: "a reference with at least one text".to_owned(),
-                got: "none".to_owned(),
-                help: "name the column that holds its text with `--reference-text COLUMN`".to_owned(),
+                got: format!("none beside {left_out} records marked synthetic, which are no reference"),
+                help: "name the column that holds its text with `--reference-text COLUMN`, or that of the marks with \
+                       `--synthetic COLUMN`"
+                    .to_owned(),
             });
         }
         match ours.difference(encoder) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{medoid, varied_members};
+use crate::cluster::{LEAF_TEXTS, NAMING_CHARACTERS, REGION_TEXTS, medoid, varied_members};
 use crate::coverage::{HoleTest, LeafTest};
 use crate::report::beside::Beside;
 use crate::report::findings::Findings;
@@ -11,12 +11,6 @@ use crate::vectors::EmbeddingMatrix;
 
 /// Characters of a text that the report shows.
 pub(super) const SHOWN_CHARACTERS: usize = 300;
-/// Texts per region that its name is made from: the first in the order of content hashes, a random sample.
-pub(super) const NAMING_TEXTS: usize = 1_000;
-/// The same, per leaf, of the corpus and of its reference.
-pub(super) const LEAF_NAMING_TEXTS: usize = 30;
-/// Characters of a text that a name is made from.
-const NAMING_CHARACTERS: usize = 500;
 /// Examples of a region, beside its medoid.
 const EXAMPLES: usize = 4;
 /// Gaps, holes and surplus leaves that are shown with examples, and how many of these.
@@ -106,8 +100,8 @@ impl Shown {
         let shown = [&self.medoids, &self.outliers, &self.duplicated, &self.map];
         let shown = shown.into_iter().chain(&self.examples).chain(beside).flatten();
         let leaves = found.leaf.members(found.codebook.n_leaves());
-        let leaves = leaves.iter().flat_map(|members| members.iter().take(LEAF_NAMING_TEXTS));
-        let named = found.members.iter().flat_map(|members| members.iter().take(NAMING_TEXTS)).chain(leaves);
+        let leaves = leaves.iter().flat_map(|members| members.iter().take(LEAF_TEXTS));
+        let named = found.members.iter().flat_map(|members| members.iter().take(REGION_TEXTS)).chain(leaves);
         let mut wanted: BTreeMap<u32, usize> = shown.map(row).map(|row| (row, SHOWN_CHARACTERS)).collect();
         wanted.extend(named.map(row).map(|row| (row, NAMING_CHARACTERS)));
         wanted
@@ -160,10 +154,7 @@ impl ShownBeside {
                 .map(|group| illustrations(corpus, group, &mean(corpus, group)))
                 .collect(),
             missing: missing.collect(),
-            naming: reference_members
-                .iter()
-                .map(|texts| texts.iter().copied().take(LEAF_NAMING_TEXTS).collect())
-                .collect(),
+            naming: reference_members.iter().map(|texts| texts.iter().copied().take(LEAF_TEXTS).collect()).collect(),
         }
     }
 

@@ -135,3 +135,10 @@ pub(crate) fn normalize(vector: &mut [f32]) {
         }
     }
 }
+
+/// Unit vectors on the plane at these angles, in degrees.
+#[cfg(test)]
+pub(crate) fn at(degrees: &[f32]) -> EmbeddingMatrix {
+    let rows: Vec<f32> = degrees.iter().flat_map(|a| [a.to_radians().cos(), a.to_radians().sin()]).collect();
+    EmbeddingMatrix::from_f32(2, &rows)
+}

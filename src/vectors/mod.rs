@@ -11,6 +11,8 @@ pub mod store;
 pub(crate) mod tile;
 
 pub use matrix::EmbeddingMatrix;
+#[cfg(test)]
+pub(crate) use matrix::at;
 pub(crate) use matrix::normalize;
 pub use npy::{NpyReader, NpyWriter};
 pub use parquet::ParquetVectorWriter;

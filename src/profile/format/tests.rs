@@ -1,0 +1,219 @@
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::profile::SampleParams;
+use crate::profile::fixture::{fitted, lines, sampling};
+
+static PROFILE: LazyLock<Profile> = LazyLock::new(|| fitted(&lines(80, 21), 6, &sampling(12)));
+static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| PROFILE.to_bytes().unwrap());
+
+fn read(bytes: &[u8]) -> Result<Profile> {
+    Profile::from_bytes(bytes, "a.semcov")
+}
+
+#[test]
+fn reads_what_it_wrote() {
+    let mut profile = PROFILE.clone();
+    assert_eq!(read(&BYTES).unwrap(), profile);
+    profile.sample.as_mut().unwrap().texts = None;
+    assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
+    profile.sample = None;
+    profile.observed.sources.clear();
+    assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), &*BYTES).unwrap();
+    assert_eq!(Profile::read(file.path()).unwrap(), *PROFILE);
+}
+
+/// A profile of `leaves` leaves of twice `rows` rows each, 384 components, and `sampled` texts with ids of ten bytes.
+/// The numbers are the largest that so many rows may have.
+fn large(leaves: usize, rows: u64, sampled: usize) -> Profile {
+    let dim = 384;
+    let unit: Vec<f32> = (0..dim).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect();
+    let mut profile = PROFILE.clone();
+    profile.encoder.dim = dim;
+    profile.codebook = Codebook {
+        dim,
+        leaves: unit.repeat(leaves),
+        region_of_leaf: (0..leaves as u32).map(|leaf| leaf.min(49)).collect(),
+        regions: unit.repeat(leaves.min(50)),
+    };
+    profile.leaf_names = (0..leaves).map(|leaf| format!("a name of usual length, {leaf}")).collect();
+    profile.region_names = profile.leaf_names[..leaves.min(50)].to_vec();
+    // The mean of a leaf's unit vectors has no component as large as this in practice.
+    let sum = (0.5 * (2 * rows) as f64) as i64 * 65_536;
+    let leaf = LeafSums {
+        rows: [rows; 2],
+        distance: [rows as i64 * LARGEST; 2],
+        squares: [rows as i64 * LARGEST * LARGEST; 2],
+        histogram: std::array::from_fn(|_| std::array::from_fn(|bin| if bin == 0 { rows } else { 0 })),
+        sum: vec![sum; dim],
+    };
+    let all = 2 * rows * leaves as u64;
+    let sum = leaf.sum.iter().map(|x| x * leaves as i64).collect();
+    profile.observed = Observed {
+        rows: all,
+        empty: 0,
+        bad_rows: 0,
+        synthetic: 3,
+        moments: Moments::from_units(all, sum, &vec![1 << 32; dim * (dim + 1) / 2]).unwrap(),
+        leaves: vec![leaf; leaves],
+        sources: BTreeMap::new(),
+        labels: BTreeMap::new(),
+    };
+    profile.sample = Some(Sample {
+        limit: sampled.max(1),
+        hashes: (0..sampled as u64).map(|i| i << 40).collect(),
+        ids: (0..sampled).map(|i| format!("id{i:08}")).collect(),
+        rows: vec![3; sampled],
+        leaves: vec![0; sampled],
+        vectors: vec![127; sampled * dim],
+        texts: None,
+    });
+    profile
+}
+
+#[test]
+fn small_enough() {
+    const MB: usize = 1_000_000;
+    for (leaves, rows, sampled, most) in [
+        (100, 30_000, 0, MB),
+        (100, 30_000, 10_000, MB),
+        (250, 30_000, 1_000, 3 * MB),
+        (1_000, 30_000, 0, 10 * MB),
+        (100, 1_000_000, 10_000, MB + MB / 10),
+        (4_096, 30_000, 0, 41 * MB),
+        (1_000, 250_000, 10_000, 10 * MB),
+    ] {
+        let profile = large(leaves, rows, sampled);
+        let bytes = profile.to_bytes().unwrap();
+        assert_eq!(read(&bytes).unwrap(), profile);
+        let most = most + sampled * (400 + 10);
+        assert!(bytes.len() <= most, "{leaves} leaves, {sampled} texts: {} > {most} bytes", bytes.len());
+    }
+}
+
+fn message(result: Result<Profile>) -> String {
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Profile { .. }) && error.help().is_some());
+    error.to_string()
+}
+
+#[test]
+fn other_files() {
+    for other in [&b""[..], b"{\"text\": \"not a profile\"}\n", &[0; 100], &u64::MAX.to_le_bytes()] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(file.path(), other).unwrap();
+        let message = message(Profile::read(file.path()));
+        assert!(message.ends_with("expected a profile, got a file of another kind"), "{message}");
+    }
+    let tensors = PROFILE.to_tensors();
+    let plain = serialize(tensors.iter(), None).unwrap();
+    assert_eq!(message(read(&plain)), "profile a.semcov: expected a profile, got other tensors");
+    assert!(matches!(Profile::read(Path::new("no-such-file.semcov")), Err(Error::Io(_))));
+    assert!(message(read(&BYTES[..BYTES.len() - 1])).contains("the file is cut off"));
+    let newer = with_head(|head| head.version = 2);
+    let expected = "profile a.semcov: expected format version 1, got 2, which is newer";
+    assert_eq!(message(read(&newer)), expected);
+}
+
+/// The file with another head, and the digest that belongs to it.
+fn with_head(change: impl FnOnce(&mut Head)) -> Vec<u8> {
+    let mut head = PROFILE.to_head();
+    change(&mut head);
+    let tensors = PROFILE.to_tensors();
+    head.digest = digest(&mut head, &tensors).unwrap();
+    let json = serde_json::to_string(&head).unwrap();
+    serialize(tensors.iter(), Some(HashMap::from([(KEY.to_owned(), json)]))).unwrap()
+}
+
+#[test]
+fn what_contradicts_itself() {
+    let heads: [fn(&mut Head); 9] = [
+        |head| head.encoder.dim = 7,
+        |head| drop(head.leaf_names.pop()),
+        |head| drop(head.region_names.pop()),
+        |head| head.counts.rows += 1,
+        |head| head.counts.empty = u64::MAX,
+        |head| head.sources.extend([("x".to_owned(), u64::MAX)]),
+        |head| head.sample = Some(SampleHead { limit: 11, texts: true }),
+        |head| head.sample = Some(SampleHead { limit: 0, texts: false }),
+        |head| head.counts.rows = MOST_ROWS + 1,
+    ];
+    for (i, change) in heads.into_iter().enumerate() {
+        let message = message(read(&with_head(change)));
+        assert!(message.contains("its content is not what semcov writes"), "{i}: {message}");
+    }
+    let profiles: [fn(&mut Profile); 16] = [
+        |profile| profile.codebook.leaves[0] = f32::NAN,
+        |profile| profile.codebook.regions.fill(0.0),
+        |profile| profile.codebook.region_of_leaf[0] = 1,
+        |profile| profile.codebook.region_of_leaf[5] = u32::MAX,
+        |profile| profile.codebook.region_of_leaf.fill(0),
+        |profile| profile.observed.leaves[0].rows[0] += 1,
+        |profile| profile.observed.leaves[1].rows = [u64::MAX; 2],
+        |profile| profile.observed.leaves[0].distance[0] = -1,
+        |profile| profile.observed.leaves[0].squares[1] = i64::MAX,
+        |profile| profile.observed.leaves[0].histogram[0][0] += 1,
+        |profile| profile.observed.leaves[0].sum[0] += 1,
+        |profile| profile.observed.leaves[0].sum[0] = i64::MIN,
+        |profile| profile.sample.as_mut().unwrap().leaves[3] = 6,
+        |profile| profile.sample.as_mut().unwrap().hashes.swap(0, 1),
+        |profile| profile.sample.as_mut().unwrap().rows[0] = u32::MAX,
+        |profile| profile.sample.as_mut().unwrap().rows[0] = 0,
+    ];
+    for (i, change) in profiles.into_iter().enumerate() {
+        let mut profile = PROFILE.clone();
+        change(&mut profile);
+        let message = message(read(&profile.to_bytes().unwrap()));
+        assert!(message.contains("its content is not what semcov writes"), "{i}: {message}");
+    }
+    let mut no_leaf = PROFILE.clone();
+    let codebook = &mut no_leaf.codebook;
+    (codebook.leaves, codebook.regions, codebook.region_of_leaf) = (vec![], vec![], vec![]);
+    no_leaf.observed.leaves.clear();
+    assert!(message(read(&no_leaf.to_bytes().unwrap())).contains("there is no leaf"));
+}
+
+proptest! {
+    /// A changed file is refused, unless the change is one of white space in the header; it never panics.
+    #[test]
+    fn altered(place: prop::sample::Index, bit in 0_u8..8, cut: prop::sample::Index) {
+        let mut bytes = BYTES.clone();
+        bytes[place.index(BYTES.len())] ^= 1 << bit;
+        if let Ok(profile) = read(&bytes) {
+            prop_assert_eq!(&profile, &*PROFILE);
+        }
+        prop_assert!(read(&BYTES[..cut.index(BYTES.len())]).is_err());
+    }
+
+    /// A file altered by somebody who knows how to make the digest may be refused or not; it never panics, nor does
+    /// what is done with the profile.
+    #[test]
+    fn altered_with_a_digest(places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let start = 8 + u64::from_le_bytes(BYTES[..8].try_into().unwrap()) as usize;
+        let mut bytes = BYTES.clone();
+        for (place, byte) in places {
+            let place = start + place.index(BYTES.len() - start);
+            bytes[place] = byte;
+        }
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        if let Ok(profile) = assemble(PROFILE.to_head(), &Tensors::of(&file)) {
+            let _ = (profile.summary(), crate::profile::diff(&PROFILE, &profile));
+            let texts = profile.texts_per_leaf();
+            prop_assert!(texts.iter().zip(profile.rows_per_leaf()).all(|(&texts, rows)| texts <= rows));
+            let _ = profile.sample.as_ref().map(|sample| sample.matrix(profile.codebook.dim));
+            if let Ok(merged) = profile.merge(PROFILE.clone()) {
+                prop_assert_eq!(merged.rows_with_text(), 2 * PROFILE.rows_with_text());
+            }
+        }
+    }
+}
+
+#[test]
+fn compact_and_full_differ_only_in_the_sample() {
+    let compact = fitted(&lines(80, 21), 6, &SampleParams { limit: None, texts: false });
+    assert_eq!(compact, Profile { sample: None, ..PROFILE.clone() });
+}
