@@ -1,5 +1,7 @@
 //! The one error type of the library.
 
+use parquet::errors::ParquetError;
+
 /// What a library call returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -86,6 +88,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// What writing Parquet failed with: the writer's own error where there is one, so that a closed pipe can be told
+    /// from a full disk.
+    pub(crate) fn of_parquet(error: ParquetError) -> Self {
+        let error = match error {
+            ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+                Ok(error) => *error,
+                Err(source) => std::io::Error::other(source),
+            },
+            other => std::io::Error::other(other),
+        };
+        error.into()
+    }
+
     /// The next step for the user, where there is one to name.
     #[must_use]
     pub fn help(&self) -> Option<&str> {

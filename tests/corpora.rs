@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use semcov::corpus::{Corpus, CorpusOptions};
+use semcov::corpus::{Compression, CopyWriter, Corpus, CorpusOptions};
 
 /// File, records, and what is recognised.
 const FILES: [(&str, usize, &str); 17] = [
@@ -68,4 +68,29 @@ fn one_flag_chooses_another_column() {
     let labels: std::collections::BTreeSet<_> =
         corpus.records().map(|row| row.unwrap().record.unwrap().label.unwrap()).collect();
     assert_eq!(labels.len(), 250);
+}
+
+#[test]
+fn every_file_is_copied_as_it_stands() {
+    let Some(folder) = data() else { return };
+    for (name, rows, recognised) in FILES {
+        let path = folder.join(name).to_string_lossy().into_owned();
+        let corpus = Corpus::open_once(std::slice::from_ref(&path), &CorpusOptions::default()).unwrap();
+        let mut copy = CopyWriter::new(Vec::new(), &corpus, Compression::None).unwrap();
+        for row in corpus.rows_with_originals() {
+            copy.write(&row.unwrap().1.unwrap()).unwrap();
+        }
+        let copy = copy.finish().unwrap();
+        if recognised.starts_with("JSON ") {
+            let stdin = std::io::Cursor::new(copy);
+            let copy = Corpus::open_with_stdin(&["-".to_owned()], &CorpusOptions::default(), stdin).unwrap();
+            assert_eq!((copy.inputs()[0].recognised(), copy.records().count()), (recognised, rows), "{name}");
+        } else {
+            let lines = |text: &[u8]| -> Vec<u8> {
+                let lines = text.split_inclusive(|&byte| byte == b'\n');
+                lines.filter(|line| !line.trim_ascii().is_empty()).flatten().copied().collect()
+            };
+            assert!(lines(&copy) == lines(&std::fs::read(&path).unwrap()), "{name}");
+        }
+    }
 }

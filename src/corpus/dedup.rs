@@ -5,6 +5,9 @@ use std::fmt;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
+/// The byte between text and vector in what the hash of a pair is made of: no byte of UTF-8 text.
+const SEPARATOR: u8 = 0xff;
+
 /// 128 bits of the BLAKE3 digest of a text in normal form: its identity in the vector store and everywhere else.
 ///
 /// The order of texts in every result is the order of their hashes, so that no result depends on the order of rows.
@@ -18,6 +21,19 @@ impl ContentHash {
         Self::of_bytes(text.as_bytes())
     }
 
+    /// The hash of a text in normal form that brings its vector.
+    #[must_use]
+    pub fn of_pair(text: &str, vector: &[f32]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(text.as_bytes()).update(&[SEPARATOR]);
+        if cfg!(target_endian = "little") {
+            hasher.update(bytemuck::cast_slice(vector));
+        } else {
+            hasher.update(&vector.iter().flat_map(|component| component.to_le_bytes()).collect::<Vec<u8>>());
+        }
+        Self::of_digest(&hasher.finalize())
+    }
+
     /// Its first 64 bits, in the order of the hashes.
     #[must_use]
     pub fn prefix(&self) -> u64 {
@@ -29,7 +45,10 @@ impl ContentHash {
     /// The hash of any bytes.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let digest = blake3::hash(bytes);
+        Self::of_digest(&blake3::hash(bytes))
+    }
+
+    fn of_digest(digest: &blake3::Hash) -> Self {
         let mut hash = [0; 16];
         hash.copy_from_slice(&digest.as_bytes()[..16]);
         Self(hash)

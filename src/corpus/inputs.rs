@@ -1,24 +1,27 @@
 //! The files that the user's arguments mean.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use super::reader::Source;
 use crate::{Error, Result};
 
 /// The argument that stands for standard input.
-const STDIN: &str = "-";
+pub(super) const STDIN: &str = "-";
 
 /// Opens what the arguments name, in their order; the files of a pattern are sorted. A file that is named twice (two
-/// patterns may overlap) is read once.
-pub(super) fn open(inputs: &[String], stdin: impl Read) -> Result<Vec<Source>> {
+/// patterns may overlap) is read once. `piped` opens pipes and devices, which can be read only once.
+pub(super) fn open(
+    inputs: &[String],
+    stdin: impl FnOnce() -> Result<Source>,
+    piped: impl Fn(String, fs_err::File) -> Result<Source>,
+) -> Result<Vec<Source>> {
     let mut stdin = Some(stdin);
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut sources = Vec::new();
     for input in inputs {
         if input == STDIN {
             if let Some(stdin) = stdin.take() {
-                sources.push(Source::spooled(STDIN.to_owned(), stdin)?);
+                sources.push(stdin()?);
             }
             continue;
         }
@@ -29,7 +32,9 @@ pub(super) fn open(inputs: &[String], stdin: impl Read) -> Result<Vec<Source>> {
                 continue;
             }
             seen.push(identity);
-            sources.push(Source::file(path.to_string_lossy().into_owned(), &path)?);
+            let name = path.to_string_lossy().into_owned();
+            let file = fs_err::File::open(&path)?;
+            sources.push(if file.metadata()?.is_file() { Source::file(name, &path)? } else { piped(name, file)? });
         }
     }
     if sources.is_empty() {

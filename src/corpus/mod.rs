@@ -1,9 +1,11 @@
-//! From files to a stream of records, in bounded memory.
+//! From files to a stream of records, in bounded memory; and rows back into files, as they stood.
 
 mod column;
+mod compression;
 mod dedup;
 mod inputs;
 mod options;
+mod original;
 mod reader;
 mod record;
 mod schema;
@@ -13,12 +15,16 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod writer;
 
+pub use compression::Compression;
 pub use dedup::{ContentHash, normalize};
 pub use options::{CorpusOptions, Format};
+pub use original::Original;
 pub use record::{BadRow, Record};
-pub use stream::{Corpus, Input, Records, Row};
+pub use stream::{Corpus, Input, Records, Row, RowsWithOriginals};
 pub(crate) use table::TextTally;
 pub use table::{Categories, RecordTable};
 pub use template::TextTemplate;
 pub use texts::{CollectedTexts, cut};
+pub use writer::CopyWriter;

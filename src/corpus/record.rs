@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::{ContentHash, normalize};
+
 /// One example of the corpus.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
@@ -17,6 +19,18 @@ pub struct Record {
     pub synthetic: bool,
     /// Its vector, if the corpus brings vectors; not normalized.
     pub vector: Option<Vec<f32>>,
+}
+
+impl Record {
+    /// The identity of its text in normal form; with its vector, where it brings one.
+    #[must_use]
+    pub fn content_hash(&self) -> ContentHash {
+        let text = normalize(&self.text);
+        match &self.vector {
+            Some(vector) => ContentHash::of_pair(&text, vector),
+            None => ContentHash::of_normalized(&text),
+        }
+    }
 }
 
 /// A row that could not be read as a record. It is counted and listed, and never silently dropped.

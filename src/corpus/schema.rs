@@ -71,8 +71,6 @@ const OTHER: [&str; 14] = [
 /// Answers: what is left beside them is the text, they are not.
 const ANSWER: [&str; 7] = ["output", "answer", "response", "completion", "target", "chosen", "rejected"];
 
-/// Rows looked at.
-const SAMPLE_ROWS: u64 = 1000;
 /// Text looked at.
 const SAMPLE_BYTES: usize = 8 << 20;
 
@@ -186,13 +184,13 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// Reads the first rows. An error ends the look at a file, and is met again when it is read.
-    pub(super) fn of(reader: &mut dyn RowReader) -> Result<Self> {
+    /// Reads the first rows, at most so many. An error ends the look at a file, and is met again when it is read.
+    pub(super) fn of(reader: &mut dyn RowReader, first_rows: usize) -> Result<Self> {
         let mut columns = Columns::all();
         let mut observed = Self { names: Vec::new(), seen: Vec::new(), rows: 0, first_bad: None };
         let mut looked = 0;
         let mut bytes = 0;
-        while looked < SAMPLE_ROWS && bytes < SAMPLE_BYTES {
+        while looked < first_rows && bytes < SAMPLE_BYTES {
             let row = match reader.next_row(&mut columns) {
                 Ok(Some(row)) => row,
                 Ok(None) => break,
@@ -340,7 +338,7 @@ impl Observed {
         let pair = [unnamed.next()?, unnamed.next()?];
         let others = self.names.iter().filter(|name| named(name)).count();
         // The key of a list is a column beside them.
-        let expected_others = usize::from(*layout == Layout::JsonLists);
+        let expected_others = usize::from(matches!(layout, Layout::JsonLists(_)));
         if unnamed.next().is_some() || others != expected_others {
             return None;
         }

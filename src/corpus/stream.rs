@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::iter::FusedIterator;
 
-use super::inputs;
+use super::inputs::{self, STDIN};
 use super::options::CorpusOptions;
-use super::reader::{self, Cell, Columns, Layout, RowReader, Source};
+use super::original::Original;
+use super::reader::{self, Cell, Columns, Layout, Purpose, RowReader, Source};
 use super::schema::{Binding, Observed};
-use super::{BadRow, Record, TextTemplate};
+use super::{BadRow, Compression, Record, TextTemplate};
 use crate::{Error, Result};
 
 /// A stream of records read from files in bounded memory: one row at a time (of Parquet, 512), none above 64 MiB.
@@ -34,8 +35,10 @@ pub struct Corpus {
 /// One file of a corpus, or standard input.
 #[derive(Debug)]
 pub struct Input {
-    source: Source,
-    layout: Layout,
+    pub(super) source: Source,
+    pub(super) layout: Layout,
+    /// The row that names the columns, as it stands in the file.
+    pub(super) header: Vec<u8>,
     binding: Binding,
     recognised: String,
 }
@@ -69,7 +72,39 @@ impl Corpus {
     /// # Errors
     /// Like [`Corpus::open`].
     pub fn open_with_stdin(inputs: &[String], options: &CorpusOptions, stdin: impl Read) -> Result<Self> {
-        let sources = inputs::open(inputs, stdin)?;
+        let stdin = || Source::spooled(STDIN.to_owned(), stdin);
+        Self::of(inputs::open(inputs, stdin, Source::spooled)?, options)
+    }
+
+    /// [`Corpus::open`] for one reading: standard input and pipes are not copied, and their rows come as they come in.
+    ///
+    /// Of these, the first 32 rows are looked at, and the first 32 lines where rows have none of their own (of a single
+    /// line the first MiB). They are held until they are read, 65 MiB at most; the first row comes once they are there,
+    /// or the input ends. Files are opened as by [`Corpus::open`], and so is Parquet from a pipe, which cannot be read
+    /// from front to back.
+    ///
+    /// # Errors
+    /// Like [`Corpus::open`]. A second reading of standard input or a pipe, even of its beginning, is an error.
+    pub fn open_once(inputs: &[String], options: &CorpusOptions) -> Result<Self> {
+        Self::open_once_with_stdin(inputs, options, std::io::stdin())
+    }
+
+    /// [`Corpus::open_once`] with something else for standard input.
+    ///
+    /// # Errors
+    /// Like [`Corpus::open_once`].
+    pub fn open_once_with_stdin(
+        inputs: &[String],
+        options: &CorpusOptions,
+        stdin: impl Read + Send + 'static,
+    ) -> Result<Self> {
+        let not_in_order = |start: &[u8]| reader::is_parquet(start, options.format);
+        let stdin = || Source::stream(STDIN.to_owned(), stdin, not_in_order);
+        let piped = |name, file| Source::stream(name, file, not_in_order);
+        Self::of(inputs::open(inputs, stdin, piped)?, options)
+    }
+
+    fn of(sources: Vec<Source>, options: &CorpusOptions) -> Result<Self> {
         let inputs = sources.into_iter().map(|source| Input::recognise(source, options));
         Ok(Self { inputs: inputs.collect::<Result<_>>()? })
     }
@@ -84,7 +119,21 @@ impl Corpus {
     /// cannot be read on, or that is cut off.
     #[must_use]
     pub fn records(&self) -> Records<'_> {
-        Records { inputs: &self.inputs, input: 0, open: None, failed: false }
+        self.read(Purpose::Rows)
+    }
+
+    /// Reads all rows like [`Corpus::records`], each with its original, to be copied by a [`super::CopyWriter`]. Of
+    /// Parquet, all columns are read, not only those of the records.
+    ///
+    /// A bad row has an original as well: the line, or the JSON value. It has none where it was too long to be held, or
+    /// is only the place where something else than a row was met, such as the end of a file within a row.
+    #[must_use]
+    pub fn rows_with_originals(&self) -> RowsWithOriginals<'_> {
+        RowsWithOriginals(self.read(Purpose::Originals))
+    }
+
+    fn read(&self, purpose: Purpose) -> Records<'_> {
+        Records { inputs: &self.inputs, purpose, input: 0, open: None, failed: false }
     }
 }
 
@@ -96,8 +145,9 @@ impl Input {
         let of_text = options.text.iter().flat_map(TextTemplate::columns).map(|(name, _)| name);
         let wanted: Vec<&str> = of_text.chain(wanted).collect();
         let layout = reader::detect(&source, options.format, options.header, &wanted)?;
-        let mut rows = reader::open(&source, &layout, &Columns::all())?;
-        let observed = Observed::of(rows.as_mut()).map_err(|error| in_source(&source, error, 0))?;
+        let mut rows = reader::open(&source, &layout, &Columns::all(), Purpose::Recognise)?;
+        let observed =
+            Observed::of(rows.as_mut(), source.first_rows()).map_err(|error| in_source(&source, error, 0))?;
         let problem = |expected: &str, got: String, help: &str| Error::Corpus {
             place: source.name.clone(),
             expected: expected.to_owned(),
@@ -111,7 +161,7 @@ impl Input {
                 let help = "if this is another format, say so with `--input-format`";
                 return Err(problem(&format!("rows of {layout}"), got, help));
             }
-            None if layout == Layout::JsonLists => {
+            None if matches!(layout, Layout::JsonLists(_)) => {
                 let help = "write one object a line (JSONL), or a list of objects";
                 return Err(problem("an object of lists of rows", "an object without".to_owned(), help));
             }
@@ -119,7 +169,7 @@ impl Input {
         }
         let binding = observed.bind(&source.name, &layout, options)?;
         let compression = match source.compression {
-            reader::Compression::None => String::new(),
+            Compression::None => String::new(),
             compression => format!(" ({compression})"),
         };
         let recognised = if observed.rows == 0 && observed.first_bad.is_none() {
@@ -127,7 +177,8 @@ impl Input {
         } else {
             format!("{layout}{compression}, {}", binding.described)
         };
-        Ok(Self { source, layout, binding, recognised })
+        let header = rows.header().to_vec();
+        Ok(Self { source, layout, header, binding, recognised })
     }
 
     /// The path as the user named it; `-` for standard input.
@@ -167,6 +218,7 @@ fn is_yes(mark: &str) -> bool {
 /// The rows of a [`Corpus`], see [`Corpus::records`].
 pub struct Records<'a> {
     inputs: &'a [Input],
+    purpose: Purpose,
     input: usize,
     open: Option<Open>,
     failed: bool,
@@ -186,7 +238,7 @@ impl Records<'_> {
                 Some(open) => open,
                 none => {
                     let columns = Columns::only(input.binding.columns.clone());
-                    let reader = reader::open(&input.source, &input.layout, &columns)?;
+                    let reader = reader::open(&input.source, &input.layout, &columns, self.purpose)?;
                     none.insert(Open { reader, columns, line: 0 })
                 }
             };
@@ -219,6 +271,21 @@ impl Iterator for Records<'_> {
 }
 
 impl FusedIterator for Records<'_> {}
+
+/// The rows of a [`Corpus`] with their originals, see [`Corpus::rows_with_originals`].
+pub struct RowsWithOriginals<'a>(Records<'a>);
+
+impl Iterator for RowsWithOriginals<'_> {
+    type Item = Result<(Row, Option<Original>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.0.next()?;
+        let original = self.0.open.as_ref().and_then(|open| open.reader.original());
+        Some(row.map(|row| (row, original)))
+    }
+}
+
+impl FusedIterator for RowsWithOriginals<'_> {}
 
 /// Says of an I/O error which file it is about.
 fn in_source(source: &Source, error: Error, line: u64) -> Error {

@@ -1,7 +1,8 @@
 //! Every format through the public door: what is written is what is read.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::builder::{Float32Builder, Int64Builder, ListBuilder, StringBuilder, StructBuilder};
 use arrow_array::{ArrayRef, BinaryArray, Float64Array, RecordBatch, StringArray, StringViewArray};
@@ -15,14 +16,14 @@ use super::*;
 use crate::Error;
 
 /// A folder with one file, and the path of that file.
-fn file(name: &str, content: impl AsRef<[u8]>) -> (TempDir, String) {
+pub(super) fn file(name: &str, content: impl AsRef<[u8]>) -> (TempDir, String) {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join(name);
     fs_err::write(&path, content).unwrap();
     (folder, path.to_string_lossy().into_owned())
 }
 
-fn open(path: &str, options: &CorpusOptions) -> crate::Result<Corpus> {
+pub(super) fn open(path: &str, options: &CorpusOptions) -> crate::Result<Corpus> {
     Corpus::open_with_stdin(&[path.to_owned()], options, std::io::empty())
 }
 
@@ -46,17 +47,17 @@ fn records(path: &str, options: &CorpusOptions) -> Vec<Record> {
     corpus.records().map(|row| row.unwrap().record.unwrap()).collect()
 }
 
-fn gzip(content: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
 }
 
-fn zstd(content: &[u8]) -> Vec<u8> {
+pub(super) fn zstd(content: &[u8]) -> Vec<u8> {
     zstd::encode_all(content, 1).unwrap()
 }
 
-fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
+pub(super) fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
     let mut bytes = Vec::new();
     let mut writer = parquet::arrow::ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
@@ -366,15 +367,17 @@ fn a_stream_cut_anywhere_gives_a_prefix_and_an_error() {
     for packed in [gzip(content.as_bytes()), zstd(content.as_bytes())] {
         for kept in (5..packed.len()).step_by(packed.len() / 40) {
             let (_folder, path) = file("a.jsonl", &packed[..kept]);
-            let Ok(corpus) = open(&path, &CorpusOptions::default()) else { continue };
-            let rows: Vec<_> = corpus.records().collect();
-            let (last, before) = rows.split_last().unwrap();
-            for (i, row) in before.iter().enumerate() {
-                let text = &row.as_ref().unwrap().record.as_ref().unwrap().text;
-                assert!(text.starts_with(&format!("row {i} ")));
+            for corpus in [open(&path, &CorpusOptions::default()), once(packed[..kept].to_vec())] {
+                let Ok(corpus) = corpus else { continue };
+                let rows: Vec<_> = corpus.records().collect();
+                let (last, before) = rows.split_last().unwrap();
+                for (i, row) in before.iter().enumerate() {
+                    let text = &row.as_ref().unwrap().record.as_ref().unwrap().text;
+                    assert!(text.starts_with(&format!("row {i} ")));
+                }
+                let error = last.as_ref().unwrap_err();
+                assert!(matches!(error, Error::Corpus { got, .. } if got.contains("truncated")), "{kept}: {error}");
             }
-            let error = last.as_ref().unwrap_err();
-            assert!(matches!(error, Error::Corpus { got, .. } if got.contains("truncated")), "{kept}: {error}");
         }
     }
 }
@@ -385,6 +388,161 @@ fn concatenated_members_are_one_stream() {
     assert_eq!(read("a.jsonl.gz", packed).1, ["a", "b"]);
     let packed = [zstd(b"{\"text\": \"a\"}\n"), zstd(b"{\"text\": \"b\"}\n")].concat();
     assert_eq!(read("a.jsonl.zst", packed).1, ["a", "b"]);
+}
+
+/// A producer: what it has written can be read, and reading on is an error, where a pipe would wait. It hands out a
+/// few bytes at a time.
+struct Producer {
+    content: Vec<u8>,
+    at: usize,
+    written: Arc<AtomicUsize>,
+    chunk: usize,
+}
+
+impl Read for Producer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let written = self.written.load(Ordering::Relaxed);
+        if self.at == written && written < self.content.len() {
+            return Err(io::Error::other("waited for the producer"));
+        }
+        let read = (&self.content[self.at..written]).take(self.chunk as u64).read(buffer)?;
+        self.at += read;
+        Ok(read)
+    }
+}
+
+/// What is piped in, opened once.
+fn once(content: Vec<u8>) -> crate::Result<Corpus> {
+    let written = Arc::new(AtomicUsize::new(content.len()));
+    let stdin = Producer { content, at: 0, written, chunk: 3 };
+    Corpus::open_once_with_stdin(&["-".to_owned()], &CorpusOptions::default(), stdin)
+}
+
+#[test]
+fn what_is_read_once_is_read_alike() {
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..700).map(|i| format!("text {i}"))));
+    let jsonl: Vec<String> = (0..5000).map(|i| format!("{{\"id\": {i}, \"text\": \"row {i}\"}}\n")).collect();
+    let objects: Vec<_> = (0..500).map(|i| json!({"text": format!("row {i}")})).collect();
+    let contents = [
+        jsonl.concat().into_bytes(),
+        serde_json::to_vec_pretty(&objects).unwrap(),
+        serde_json::to_vec(&objects).unwrap(),
+        serde_json::to_vec_pretty(&json!({"train": objects, "test": ["a", "b"]})).unwrap(),
+        "\u{feff}id,text\r\n1,\"a\r\nb\"\r\n2,\"open\r\n3,c".to_owned().into_bytes(),
+        b"text\tn\n\"two\nlines\"\t1\nb\t2\n".repeat(60),
+        [vec![b'\n'; 100], b"one\ntwo".to_vec()].concat(),
+        parquet(vec![("text", text)]),
+        b"\n \n".to_vec(),
+        b"a".to_vec(),
+        Vec::new(),
+    ];
+    for content in contents {
+        for packed in [content.clone(), gzip(&content), zstd(&content)] {
+            let all = Corpus::open_with_stdin(&["-".to_owned()], &CorpusOptions::default(), packed.as_slice()).unwrap();
+            let once = once(packed).unwrap();
+            assert_eq!(once.inputs()[0].recognised(), all.inputs()[0].recognised());
+            let rows: Vec<Row> = once.records().map(Result::unwrap).collect();
+            assert_eq!(rows, all.records().map(Result::unwrap).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_second_reading_is_an_error() {
+    let corpus = once(b"{\"text\": \"a\"}\n".to_vec()).unwrap();
+    assert_eq!(corpus.records().count(), 1);
+    for _ in 0..2 {
+        let mut rows = corpus.rows_with_originals();
+        let error = rows.next().unwrap().unwrap_err();
+        assert!(error.to_string().contains("second reading") && rows.next().is_none(), "{error}");
+    }
+    // Its beginning is gone as well.
+    let corpus = once(b"a\nb\n".to_vec()).unwrap();
+    drop(corpus.records().next());
+    assert!(corpus.records().next().unwrap().is_err());
+    // Files are still there, and so is Parquet that was piped in.
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    let (_folder, path) = file("a.jsonl", "{\"text\": \"a\"}\n");
+    let corpus = Corpus::open_once_with_stdin(&[path], &CorpusOptions::default(), io::empty()).unwrap();
+    for corpus in [corpus, once(zstd(&parquet(vec![("text", text)]))).unwrap()] {
+        assert_eq!((corpus.records().count(), corpus.records().count()), (1, 1));
+    }
+}
+
+#[test]
+fn rows_come_as_they_come_in() {
+    /// Packs a piece in such a way that it can be read at once.
+    type Packer = Box<dyn FnMut(&str) -> Vec<u8>>;
+    let lines: Vec<String> = (0..100).map(|i| format!("{{\"text\": \"row {i}\"}}\n")).collect();
+    let table = |i: usize| if i == 0 { "text,n\n".to_owned() } else { format!("\"row\n{i}\",1\n") };
+    let array = |i: usize| format!("{}\n{{\"text\": \"row {i}\"}}", if i == 0 { '[' } else { ',' });
+    let plain = || -> Packer { Box::new(|line| line.as_bytes().to_vec()) };
+    let gzip = || -> Packer {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        Box::new(move |line| {
+            encoder.write_all(line.as_bytes()).unwrap();
+            encoder.flush().unwrap();
+            std::mem::take(encoder.get_mut())
+        })
+    };
+    let zstd = || -> Packer {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        Box::new(move |line| {
+            encoder.write_all(line.as_bytes()).unwrap();
+            encoder.flush().unwrap();
+            std::mem::take(encoder.get_mut())
+        })
+    };
+    // The pieces after which 32 rows are there; all rows come then, and one with every piece that follows.
+    let pieces: [(Vec<String>, usize); 3] =
+        [(lines, 32), ((0..100).map(table).collect(), 33), ((0..100).map(array).collect(), 32)];
+    for (pieces, needed) in pieces {
+        for mut packer in [plain(), gzip(), zstd()] {
+            let packed: Vec<Vec<u8>> = pieces.iter().map(|piece| packer(piece)).collect();
+            let ends: Vec<usize> = packed
+                .iter()
+                .scan(0, |end, piece| {
+                    *end += piece.len();
+                    Some(*end)
+                })
+                .collect();
+            let written = Arc::new(AtomicUsize::new(ends[needed - 1]));
+            let content = packed.concat();
+            let stdin = Producer { content, at: 0, written: Arc::clone(&written), chunk: usize::MAX };
+            let corpus = Corpus::open_once_with_stdin(&["-".to_owned()], &CorpusOptions::default(), stdin).unwrap();
+            let mut rows = corpus.records();
+            for _ in 0..32 {
+                rows.next().unwrap().unwrap().record.unwrap();
+            }
+            for (next, &end) in ends.iter().enumerate().skip(needed) {
+                written.store(end, Ordering::Relaxed);
+                let record = rows.next().unwrap().unwrap().record.unwrap();
+                assert!(record.text.ends_with(&next.to_string()), "{}", record.text);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_more_is_read_ahead_than_is_said() {
+    struct Endless(Arc<AtomicUsize>, Vec<u8>);
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let at = self.0.load(Ordering::Relaxed);
+            let read = (&self.1[at % self.1.len()..]).read(buffer)?;
+            self.0.store(at + read, Ordering::Relaxed);
+            Ok(read)
+        }
+    }
+    // Short lines need no more than a buffer. Of a row that does not end, no more is held than a row may have.
+    for (line, limit) in
+        [(&b"{\"text\": \"a\"}\n"[..], 1 << 20), (b"a,b\n", 1 << 20), (b"words ", 66 << 20), (b"[[\"a\"],\n", 66 << 20)]
+    {
+        let read = Arc::new(AtomicUsize::new(0));
+        let stdin = Endless(Arc::clone(&read), line.repeat(10_000));
+        let opened = Corpus::open_once_with_stdin(&["-".to_owned()], &CorpusOptions::default(), stdin);
+        assert!(read.load(Ordering::Relaxed) < limit, "{opened:?}");
+    }
 }
 
 fn csv(rows: &[(String, String)]) -> String {
@@ -436,8 +594,10 @@ proptest! {
     ) {
         let options = CorpusOptions { format, text: text.map(TextTemplate::column), ..CorpusOptions::default() };
         for content in [bytes.clone(), gzip(&bytes)] {
-            let (_folder, path) = file("a", content);
-            if let Ok(corpus) = open(&path, &options) {
+            let (_folder, path) = file("a", &content);
+            let stdin = io::Cursor::new(content);
+            let once = Corpus::open_once_with_stdin(&["-".to_owned()], &options, stdin);
+            for corpus in [open(&path, &options), once].into_iter().flatten() {
                 // An end must be reached, with at most one row a byte.
                 prop_assert!(corpus.records().count() <= bytes.len() + 1);
             }

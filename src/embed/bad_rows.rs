@@ -23,7 +23,8 @@ impl BadRowLimit {
     }
 
     /// Whether `bad` of `rows` rows are too many.
-    pub(super) fn is_exceeded(self, bad: u64, rows: u64) -> bool {
+    #[must_use]
+    pub fn is_exceeded(self, bad: u64, rows: u64) -> bool {
         match self {
             Self::Rows(allowed) => bad > allowed,
             Self::Percent(percent) => bad as f64 * 100.0 > percent * rows as f64,

@@ -150,9 +150,9 @@ impl<I: Iterator<Item = Result<Row>>> Reader<'_, '_, I> {
         self.tally.report();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let tokenized = if texts.is_empty() { Vec::new() } else { self.encoder.tokenize(&texts)? };
-        for text in &tokenized {
+        for (new, text) in new.iter().zip(&tokenized) {
             let (tokens, truncated) = token_counts(text);
-            self.tally.add_tokens(tokens, truncated);
+            self.tally.add_tokens(new.number, tokens, truncated);
         }
         self.tally.counts.embedded += tokenized.len() as u64;
         Ok(Window::new(new, tokenized))
@@ -178,7 +178,7 @@ impl<I: Iterator<Item = Result<Row>>> Reader<'_, '_, I> {
             return Ok(Some((NewText { number, hash }, text.into_owned())));
         };
         self.tally.place(number, found.location);
-        self.tally.add_tokens(found.tokens, found.truncated);
+        self.tally.add_tokens(number, found.tokens, found.truncated);
         self.tally.counts.reused += 1;
         self.tally.done(1);
         Ok(None)

@@ -8,9 +8,6 @@ use crate::progress::Progress;
 use crate::vectors::{self, NpyReader, VectorStore};
 use crate::{Error, Result};
 
-/// The byte between text and vector in what a record's hash is made of: no byte of UTF-8 text.
-const SEPARATOR: u8 = 0xff;
-
 /// Takes the vectors that the records bring ([`Record::vector`]) instead of embedding their texts, which may be empty.
 ///
 /// The first vector decides how long all have to be. Vectors of another length, with components that are not finite,
@@ -44,9 +41,9 @@ pub fn given_vectors(
         }
         let text = normalize(&record.text).into_owned();
         let dim = store.as_ref().map(|(encoder, _)| encoder.dim);
-        let mut vector = match check(&text, record.vector.take(), dim) {
-            Ok(Some(vector)) => vector,
-            Ok(None) => {
+        let mut vector = match check_vector(&record, dim) {
+            Ok(true) => record.vector.take().unwrap_or_default(),
+            Ok(false) => {
                 tally.add_empty(input, &record);
                 continue;
             }
@@ -56,7 +53,7 @@ pub fn given_vectors(
                 continue;
             }
         };
-        let hash = content_hash(&text, &vector);
+        let hash = ContentHash::of_pair(&text, &vector);
         if let Some(number) = tally.add_text(input, &record, hash) {
             if store.is_none() {
                 let encoder = encoder_id(column, vector.len());
@@ -95,14 +92,19 @@ fn encoder_id(column: &str, dim: usize) -> EncoderId {
     }
 }
 
-/// The vector, `None` for a record without text and vector, or why the row is bad. A zero vector is none.
-fn check(text: &str, vector: Option<Vec<f32>>, dim: Option<usize>) -> Result<Option<Vec<f32>>, String> {
-    let Some(vector) = vector else {
-        return if text.is_empty() { Ok(None) } else { Err("expected a vector, got none".to_owned()) };
+/// Whether a record brings a vector that can be used; a record without text need not. A zero vector is none.
+///
+/// # Errors
+/// Why the row is bad, as a lower-case fragment: a text without vector, or a vector of another length than `dim`, with
+/// components that are not finite, or of zeros.
+pub fn check_vector(record: &Record, dim: Option<usize>) -> Result<bool, String> {
+    let without_text = record.text.trim().is_empty();
+    let Some(vector) = &record.vector else {
+        return if without_text { Ok(false) } else { Err("expected a vector, got none".to_owned()) };
     };
     match dim {
         Some(dim) if vector.len() != dim => {
-            return Err(format!("expected a vector of {dim} components, as in the first row, got {}", vector.len()));
+            return Err(format!("expected a vector of {dim} components, got {}", vector.len()));
         }
         None if vector.is_empty() => return Err("expected a vector, got one of 0 components".to_owned()),
         _ => {}
@@ -111,17 +113,9 @@ fn check(text: &str, vector: Option<Vec<f32>>, dim: Option<usize>) -> Result<Opt
         return Err(format!("expected finite components, got {} as component {}", vector[i], i + 1));
     }
     if vector.iter().all(|&component| component == 0.0) {
-        return if text.is_empty() { Ok(None) } else { Err("expected a direction, got a vector of zeros".to_owned()) };
+        return if without_text { Ok(false) } else { Err("expected a direction, got a vector of zeros".to_owned()) };
     }
-    Ok(Some(vector))
-}
-
-fn content_hash(text: &str, vector: &[f32]) -> ContentHash {
-    let mut bytes = Vec::with_capacity(text.len() + 1 + size_of_val(vector));
-    bytes.extend_from_slice(text.as_bytes());
-    bytes.push(SEPARATOR);
-    bytes.extend(vector.iter().flat_map(|component| component.to_le_bytes()));
-    ContentHash::of_bytes(&bytes)
+    Ok(true)
 }
 
 /// Gives each row its vector from an array: row i of the array belongs to row i of the corpus, bad rows included.

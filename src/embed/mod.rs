@@ -21,6 +21,6 @@ pub use bad_rows::BadRowLimit;
 pub use corpus::embed_corpus;
 pub use device::{Device, OpenDevice};
 pub use encoder::{Encoder, EncoderDifference, EncoderId, Pooling, TokenizedText};
-pub use given::{given_vectors, with_npy};
+pub use given::{check_vector, given_vectors, with_npy};
 pub use tally::{Counts, EmbedOptions, EmbeddedCorpus, OnBadRow};
 pub use transformer::TransformerEncoder;

@@ -36,6 +36,8 @@ pub struct EmbeddedCorpus {
     pub vectors: EmbeddingMatrix,
     /// What was read.
     pub counts: Counts,
+    /// The distinct texts that are longer than the encoder's limit, ascending.
+    pub truncated: Vec<u32>,
     /// Records of each input.
     pub rows_per_input: Vec<u64>,
     /// Segments of the vector store that turned out corrupt; their texts were embedded again.
@@ -88,6 +90,7 @@ pub(super) struct Tally<'a> {
     hashes: Vec<ContentHash>,
     locations: Vec<Location>,
     pub counts: Counts,
+    truncated: Vec<u32>,
     rows_per_input: Vec<u64>,
     unreported: u64,
 }
@@ -108,6 +111,7 @@ impl<'a> Tally<'a> {
             hashes: Vec::new(),
             locations: Vec::new(),
             counts: Counts::default(),
+            truncated: Vec::new(),
             rows_per_input: vec![0; options.inputs.len()],
             unreported: 0,
         }
@@ -172,7 +176,10 @@ impl<'a> Tally<'a> {
     }
 
     /// Counts a distinct text's tokens.
-    pub(super) fn add_tokens(&mut self, tokens: u32, truncated: u32) {
+    pub(super) fn add_tokens(&mut self, text: u32, tokens: u32, truncated: u32) {
+        if truncated > 0 {
+            self.truncated.push(text);
+        }
         *self.counts.tokens.get_or_insert(0) += u64::from(tokens);
         self.counts.truncated_texts += u64::from(truncated > 0);
         self.counts.truncated_tokens += u64::from(truncated);
@@ -202,7 +209,7 @@ impl<'a> Tally<'a> {
         self.report();
         self.progress.finish();
         self.judge()?;
-        let Self { mut records, hashes, locations, mut counts, rows_per_input, texts, .. } = self;
+        let Self { mut records, hashes, locations, mut counts, mut truncated, rows_per_input, texts, .. } = self;
         drop(texts);
         let mut order: Vec<u32> = (0..hashes.len() as u32).collect();
         order.sort_unstable_by_key(|&text| hashes[text as usize]);
@@ -211,6 +218,10 @@ impl<'a> Tally<'a> {
             new_index[old as usize] = new as u32;
         }
         records.renumber_texts(&new_index);
+        for text in &mut truncated {
+            *text = new_index[*text as usize];
+        }
+        truncated.sort_unstable();
         drop(new_index);
         counts.distinct_texts = order.len() as u64;
         counts.exact_duplicates = counts.rows - counts.empty - counts.distinct_texts;
@@ -222,6 +233,7 @@ impl<'a> Tally<'a> {
             hashes: order.iter().map(|&text| hashes[text as usize]).collect(),
             vectors: store.into_matrix(locations)?,
             counts,
+            truncated,
             rows_per_input,
             set_aside,
         })

@@ -9,9 +9,10 @@ use std::io::{self, BufRead};
 use serde_json::Value;
 
 use super::columns::{Cell, Columns, put};
-use super::lines::{Line, Lines, content, too_long, utf8};
+use super::lines::{Line, Lines, content, original, too_long, utf8};
 use super::{RawRow, RowReader};
 use crate::Result;
+use crate::corpus::original::Original;
 
 /// How the fields of a file are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,9 @@ pub(super) struct FieldReader<R> {
     delimiter: u8,
     quoting: bool,
     limit: usize,
+    /// The lines of the record read last, with their terminators, and what was looked at behind them.
     buffer: Vec<u8>,
+    record_bytes: usize,
     /// Lines up to this one were tried as part of a record that failed. Read again they are records of one line, so
     /// that no line is read more than twice.
     tried: u64,
@@ -43,7 +46,13 @@ pub(super) struct FieldReader<R> {
 
 impl<R: BufRead> FieldReader<R> {
     pub(super) fn new(reader: R, delimiter: u8, quoting: bool, limit: usize) -> Self {
-        Self { lines: Lines::new(reader, limit), delimiter, quoting, limit, buffer: Vec::new(), tried: 0 }
+        let lines = Lines::new(reader, limit);
+        Self { lines, delimiter, quoting, limit, buffer: Vec::new(), record_bytes: 0, tried: 0 }
+    }
+
+    /// The lines of the record read last, of which a bad one has one; none if it was above the limit.
+    fn record(&self) -> &[u8] {
+        &self.buffer[..self.record_bytes]
     }
 
     /// The next record; blank lines are no records.
@@ -52,10 +61,14 @@ impl<R: BufRead> FieldReader<R> {
             self.buffer.clear();
             match self.lines.read(&mut self.buffer)? {
                 Line::End => return Ok(None),
-                Line::TooLong => return Ok(Some((self.lines.number(), Err(too_long(self.limit))))),
+                Line::TooLong => {
+                    self.record_bytes = 0;
+                    return Ok(Some((self.lines.number(), Err(too_long(self.limit)))));
+                }
                 Line::Read if content(&self.buffer).is_empty() => {}
                 Line::Read if self.quoting && self.buffer.contains(&b'"') => return self.quoted_record().map(Some),
                 Line::Read => {
+                    self.record_bytes = self.buffer.len();
                     let fields = content(&self.buffer).split(|&byte| byte == self.delimiter).map(<[u8]>::to_vec);
                     return Ok(Some((self.lines.number(), Ok(fields.collect()))));
                 }
@@ -79,6 +92,7 @@ impl<R: BufRead> FieldReader<R> {
             }
             if parser.state != FieldState::Quoted {
                 parser.end_field();
+                self.record_bytes = self.buffer.len();
                 return Ok((first, Ok(parser.fields)));
             }
             parser.field.extend_from_slice(&line[text.len()..]);
@@ -98,6 +112,7 @@ impl<R: BufRead> FieldReader<R> {
                 Line::End => break ("a quote opened in this row is never closed", self.lines.number()),
             }
         };
+        self.record_bytes = first_end;
         self.tried = self.tried.max(tried);
         self.lines.unread(&self.buffer[first_end..], too_long, first + 1);
         Ok((first, Err(reason.to_owned())))
@@ -156,12 +171,13 @@ pub(super) struct Delimited<R> {
     records: FieldReader<R>,
     dialect: Dialect,
     header_due: bool,
+    header: Vec<u8>,
 }
 
 impl<R: BufRead> Delimited<R> {
     pub(super) fn new(reader: R, dialect: Dialect, limit: usize) -> Self {
         let records = FieldReader::new(reader, dialect.delimiter, dialect.quoting, limit);
-        Self { records, header_due: dialect.header, dialect }
+        Self { records, header_due: dialect.header, header: Vec::new(), dialect }
     }
 }
 
@@ -169,6 +185,7 @@ impl<R: BufRead + Send> RowReader for Delimited<R> {
     fn next_row(&mut self, columns: &mut Columns) -> Result<Option<RawRow>> {
         if std::mem::take(&mut self.header_due) {
             self.records.next_record()?;
+            self.header = self.records.record().to_vec();
         }
         let Some((line, fields)) = self.records.next_record()? else { return Ok(None) };
         let width = self.dialect.names.len();
@@ -186,6 +203,14 @@ impl<R: BufRead + Send> RowReader for Delimited<R> {
             Ok(cells)
         });
         Ok(Some(RawRow { line, cells }))
+    }
+
+    fn original(&self) -> Option<Original> {
+        original(self.records.record())
+    }
+
+    fn header(&self) -> &[u8] {
+        &self.header
     }
 }
 

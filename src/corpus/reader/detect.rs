@@ -1,4 +1,5 @@
-//! What a file is, by its first MiB; its name only decides where the content leaves it open.
+//! What a file is, by its first MiB (a stream by its first 32 lines, if that is less); its name only decides where the
+//! content leaves it open.
 
 use std::fmt;
 use std::path::Path;
@@ -7,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::delimited::{Dialect, FieldReader, Fields};
+use super::json::ListKeys;
 use super::source::{self, Source};
 use crate::corpus::options::Format;
 use crate::corpus::schema;
@@ -19,7 +21,7 @@ const SAMPLE_ROWS: usize = 200;
 const DELIMITERS: [u8; 4] = [b'\t', b',', b';', b'|'];
 
 /// The format of a file, with what is needed to read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::corpus) enum Layout {
     /// Nothing but white space.
     Empty,
@@ -27,7 +29,7 @@ pub(in crate::corpus) enum Layout {
     /// An array of rows.
     JsonArray,
     /// An object whose members are lists of rows.
-    JsonLists,
+    JsonLists(ListKeys),
     Delimited(Dialect),
     Text,
     Parquet,
@@ -39,7 +41,7 @@ impl fmt::Display for Layout {
             Self::Empty => f.write_str("empty"),
             Self::Jsonl => f.write_str("JSONL"),
             Self::JsonArray => f.write_str("JSON array"),
-            Self::JsonLists => f.write_str("JSON object of lists"),
+            Self::JsonLists(_) => f.write_str("JSON object of lists"),
             Self::Text => f.write_str("plain text"),
             Self::Parquet => f.write_str("Parquet"),
             Self::Delimited(Dialect { delimiter, header, .. }) => {
@@ -69,7 +71,7 @@ pub(in crate::corpus) fn detect(
     }
     let format = match format {
         Some(format) => format,
-        None if bytes.starts_with(b"PAR1") => Format::Parquet,
+        None if is_parquet(&bytes, None) => Format::Parquet,
         None => {
             refuse_binary(source, &bytes)?;
             match sample.json_format(&source.name).or_else(|| named_format(&source.name)) {
@@ -81,12 +83,17 @@ pub(in crate::corpus) fn detect(
     Ok(match format {
         Format::Parquet => Layout::Parquet,
         Format::Jsonl => Layout::Jsonl,
-        Format::Json if bytes.trim_ascii_start().first() == Some(&b'{') => Layout::JsonLists,
+        Format::Json if bytes.trim_ascii_start().first() == Some(&b'{') => Layout::JsonLists(ListKeys::default()),
         Format::Json => Layout::JsonArray,
         Format::Text => Layout::Text,
         Format::Csv => Layout::Delimited(sample.dialect(&DELIMITERS, header, wanted)),
         Format::Tsv => Layout::Delimited(sample.dialect(b"\t", header, wanted)),
     })
+}
+
+/// Whether a file that begins so is Parquet, by its content or as the user says.
+pub(in crate::corpus) fn is_parquet(start: &[u8], format: Option<Format>) -> bool {
+    format.map_or_else(|| start.starts_with(b"PAR1"), |format| format == Format::Parquet)
 }
 
 /// Content that cannot be rows of text, recognised by its first bytes, and the way out.

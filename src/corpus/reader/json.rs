@@ -5,6 +5,7 @@
 //! that has no such column of its own; members that are no lists are not rows and are passed over.
 
 use std::io::{self, BufRead};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -13,14 +14,40 @@ use super::jsonl::decode;
 use super::lines::too_long;
 use super::{RawRow, RowReader};
 use crate::Result;
+use crate::corpus::original::{Content, ListKey, Original};
 
 /// The column that holds the key of a row's list.
 pub(super) const SPLIT_COLUMN: &str = "split";
 
+/// The keys of an object's lists, in their order, as far as it was read: for writers, to which lists may come without
+/// a row. At most 1,000, none of them longer than 1,000 bytes: where there are more, keys name rows.
+#[derive(Clone, Debug, Default)]
+pub(in crate::corpus) struct ListKeys(Arc<Mutex<Vec<Arc<str>>>>);
+
+impl ListKeys {
+    const LIMIT: usize = 1000;
+
+    fn note(&self, list: &ListKey) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() == list.number && keys.len() < Self::LIMIT && list.key.len() <= Self::LIMIT {
+            keys.push(Arc::clone(&list.key));
+        }
+    }
+
+    /// The key of list `number`, if it is known.
+    pub(in crate::corpus) fn get(&self, number: usize) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(number).cloned()
+    }
+}
+
 pub(super) struct Json<R> {
     reader: R,
     state: State,
-    split: Option<String>,
+    /// Of an object of lists, where its keys are noted.
+    keys: Option<ListKeys>,
+    /// Lists met in objects.
+    lists: usize,
+    split: Option<ListKey>,
     rows: u64,
     buffer: Vec<u8>,
     limit: usize,
@@ -41,8 +68,9 @@ enum State {
 }
 
 impl<R: BufRead> Json<R> {
-    pub(super) fn new(reader: R, limit: usize) -> Self {
-        Self { reader, state: State::Top, split: None, rows: 0, buffer: Vec::new(), limit }
+    /// With `keys`, the layout is an object of lists, else an array.
+    pub(super) fn new(reader: R, keys: Option<ListKeys>, limit: usize) -> Self {
+        Self { reader, state: State::Top, keys, lists: 0, split: None, rows: 0, buffer: Vec::new(), limit }
     }
 
     fn row(&mut self, cells: Result<Vec<Cell>, String>) -> RawRow {
@@ -53,6 +81,7 @@ impl<R: BufRead> Json<R> {
     /// A bad row after which nothing more can be made out.
     fn lost(&mut self, reason: &str) -> RawRow {
         self.state = State::Done;
+        self.buffer.clear();
         self.row(Err(reason.to_owned()))
     }
 
@@ -148,7 +177,12 @@ impl<R: BufRead> Json<R> {
         match self.peek()? {
             Some(b'[') => {
                 self.reader.consume(1);
-                self.split = Some(key);
+                let list = ListKey { number: self.lists, key: key.into() };
+                if let Some(keys) = &self.keys {
+                    keys.note(&list);
+                }
+                self.lists += 1;
+                self.split = Some(list);
                 self.state = State::Row;
             }
             Some(b',' | b':' | b'}' | b']') | None => return Ok(false),
@@ -197,6 +231,7 @@ impl<R: BufRead + Send> RowReader for Json<R> {
                 (State::AfterRow, Some(b',')) => self.state = State::Row,
                 (State::Row | State::AfterRow, Some(byte @ (b',' | b':' | b'}'))) => {
                     self.reader.consume(1);
+                    self.buffer.clear();
                     return Ok(Some(self.row(Err(format!("expected a row, got {:?}", char::from(byte))))));
                 }
                 (State::Row | State::AfterRow, Some(_)) => {
@@ -208,10 +243,10 @@ impl<R: BufRead + Send> RowReader for Json<R> {
                         }
                         Extent::Complete => {
                             let mut cells = Vec::new();
-                            if let Some(split) = &self.split
+                            if let Some(list) = &self.split
                                 && let Some(number) = columns.number(SPLIT_COLUMN)
                             {
-                                put(&mut cells, number, Cell::Json(Value::String(split.clone())));
+                                put(&mut cells, number, Cell::Json(Value::String(list.key.as_ref().to_owned())));
                             }
                             decode(&self.buffer, columns, cells)
                         }
@@ -221,6 +256,16 @@ impl<R: BufRead + Send> RowReader for Json<R> {
                 }
             }
             self.reader.consume(1);
+        }
+    }
+    fn original(&self) -> Option<Original> {
+        let json = || self.buffer.clone();
+        match (&self.keys, &self.split) {
+            _ if self.buffer.is_empty() => None,
+            (None, None) => Some(Original::new(Content::Element(json()))),
+            (Some(_), Some(list)) => Some(Original::new(Content::Member(list.clone(), json()))),
+            // A list after an object, or an object after a list.
+            _ => None,
         }
     }
 }

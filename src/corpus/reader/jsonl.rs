@@ -11,10 +11,11 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 
 use super::columns::{Cell, Columns, put};
-use super::lines::{Line, Lines, content, too_long, utf8};
+use super::lines::{Line, Lines, content, original, too_long, utf8};
 use super::text::TEXT_COLUMN;
 use super::{RawRow, RowReader};
 use crate::Result;
+use crate::corpus::original::Original;
 
 pub(super) struct Jsonl<R> {
     lines: Lines<R>,
@@ -40,6 +41,10 @@ impl<R: BufRead + Send> RowReader for Jsonl<R> {
             };
             return Ok(Some(RawRow { line: self.lines.number(), cells }));
         }
+    }
+
+    fn original(&self) -> Option<Original> {
+        original(&self.buffer)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use crate::corpus::original::{Content, Original};
+
 /// What [`Lines::read`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
@@ -84,6 +86,11 @@ impl<R: BufRead> Lines<R> {
 pub(super) fn content(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The original of a row in these lines; `None` where there are none, since they were above the limit.
+pub(super) fn original(lines: &[u8]) -> Option<Original> {
+    (!lines.is_empty()).then(|| Original::new(Content::Lines(lines.to_vec())))
 }
 
 /// Why a line above the limit is a bad row.

@@ -1,28 +1,35 @@
-//! Parquet, a batch of rows at a time, of the wanted columns only.
+//! Parquet, a batch of rows at a time: of the wanted columns only, unless the rows are to be copied.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::cast;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData, RowGroupMetaData};
+use parquet::schema::types::SchemaDescriptor;
 use serde_json::{Map, Number, Value};
 
 use super::columns::{Cell, Columns, put};
 use super::lines::utf8;
-use super::source::{Compression, Source};
-use super::{RawRow, RowReader};
+use super::source::Source;
+use super::{Purpose, RawRow, RowReader};
+use crate::corpus::original::{Content, Original};
 use crate::{Error, Result};
 
 /// Rows held at a time: with 4,096-dimensional vectors, 8 MiB.
 const BATCH_ROWS: usize = 512;
+/// Bytes of a batch of all columns, which may hold images: rows of more have a batch each.
+const BATCH_BYTES: u64 = 64 << 20;
 
 pub(super) struct Parquet {
     name: String,
@@ -32,30 +39,36 @@ pub(super) struct Parquet {
     batch_rows: usize,
     at: usize,
     rows: u64,
+    /// Whether batches have all columns, for the rows' originals.
+    originals: bool,
+    /// The batch at hand with all its columns, and its bytes per row.
+    original: Option<(Arc<RecordBatch>, usize)>,
 }
 
 impl Parquet {
-    pub(super) fn open(source: &Source, columns: &Columns) -> Result<Self> {
-        let file = match source.compression {
-            Compression::None => source.raw()?,
-            _ => source.decompressed()?,
-        };
+    pub(super) fn open(source: &Source, columns: &Columns, purpose: Purpose) -> Result<Self> {
+        let originals = purpose == Purpose::Originals;
+        let file = source.whole(purpose)?.into_parts().0;
         let reader = guarded(|| {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(file.into_parts().0)?.with_batch_size(BATCH_ROWS);
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
             let roots = builder.schema().fields().iter().enumerate();
-            let roots: Vec<usize> = roots.filter(|(_, field)| columns.wants(field.name())).map(|(i, _)| i).collect();
+            let roots: Vec<usize> =
+                roots.filter(|(_, field)| originals || columns.wants(field.name())).map(|(i, _)| i).collect();
             let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-            Ok(builder.with_projection(mask).build()?)
+            let rows = if originals { whole_rows(builder.metadata()) } else { BATCH_ROWS };
+            Ok(builder.with_projection(mask).with_batch_size(rows).build()?)
         });
         let reader = reader.map_err(|problem| damaged(&source.name, 0, &problem))?;
-        Ok(Self { name: source.name.clone(), reader, batch: Vec::new(), batch_rows: 0, at: 0, rows: 0 })
+        let name = source.name.clone();
+        Ok(Self { name, reader, batch: Vec::new(), batch_rows: 0, at: 0, rows: 0, originals, original: None })
     }
 
     /// Reads batches until one has rows; `false` at the end.
-    fn fill(&mut self) -> Result<bool, String> {
+    fn fill(&mut self, wanted: &Columns) -> Result<bool, String> {
         while self.at >= self.batch_rows {
             let Some(batch) = guarded(|| self.reader.next().transpose())? else { return Ok(false) };
-            let columns = batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, array)| {
+            let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+            let columns = columns.filter(|(field, _)| wanted.wants(field.name())).map(|(field, array)| {
                 // Dictionaries are resolved a batch at a time.
                 let array = match array.data_type() {
                     DataType::Dictionary(_, values) => cast(array, values)?,
@@ -65,14 +78,58 @@ impl Parquet {
             });
             self.batch = guarded(|| columns.collect())?;
             (self.batch_rows, self.at) = (batch.num_rows(), 0);
+            if self.originals {
+                let bytes = batch.get_array_memory_size().div_ceil(batch.num_rows().max(1));
+                self.original = Some((Arc::new(batch), bytes));
+            }
         }
         Ok(true)
     }
 }
 
+/// Rows of a batch of all columns that is not too large, as far as the file says.
+fn whole_rows(metadata: &ParquetMetaData) -> usize {
+    let bytes = |group: &RowGroupMetaData| {
+        group.total_byte_size().max(0).unsigned_abs() / group.num_rows().max(1).unsigned_abs()
+    };
+    let largest = metadata.row_groups().iter().map(bytes).max().unwrap_or(0).max(1);
+    (BATCH_BYTES / largest).clamp(1, BATCH_ROWS as u64) as usize
+}
+
+/// What a copy of a file keeps beside its rows.
+pub(in crate::corpus) struct Footer {
+    /// As the rows are read, with the schema's own metadata.
+    pub(in crate::corpus) schema: SchemaRef,
+    /// As they stand in the file.
+    pub(in crate::corpus) columns: SchemaDescriptor,
+    /// Of pandas, Hugging Face, Arrow, ….
+    pub(in crate::corpus) metadata: Option<Vec<KeyValue>>,
+    /// Of the first column of the first rows.
+    pub(in crate::corpus) codec: Option<Compression>,
+}
+
+impl Footer {
+    /// Reads the end of a Parquet file.
+    pub(in crate::corpus) fn read(source: &Source) -> Result<Self> {
+        let file = source.whole(Purpose::Recognise)?.into_parts().0;
+        let footer = guarded(|| {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            let metadata = builder.metadata();
+            let first = metadata.row_groups().first().and_then(|group| group.columns().first());
+            Ok(Self {
+                schema: Arc::clone(builder.schema()),
+                columns: builder.parquet_schema().clone(),
+                metadata: metadata.file_metadata().key_value_metadata().cloned(),
+                codec: first.map(ColumnChunkMetaData::compression),
+            })
+        });
+        footer.map_err(|problem| damaged(&source.name, 0, &problem))
+    }
+}
+
 impl RowReader for Parquet {
     fn next_row(&mut self, columns: &mut Columns) -> Result<Option<RawRow>> {
-        match self.fill() {
+        match self.fill(columns) {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(problem) => return Err(damaged(&self.name, self.rows, &problem)),
@@ -92,6 +149,12 @@ impl RowReader for Parquet {
         self.at += 1;
         self.rows += 1;
         Ok(Some(RawRow { line: self.rows, cells: bad.map_or(Ok(cells), Err) }))
+    }
+
+    fn original(&self) -> Option<Original> {
+        let (batch, bytes) = self.original.as_ref()?;
+        let row = self.at.checked_sub(1)?;
+        Some(Original::new(Content::Row { batch: Arc::clone(batch), row, bytes: *bytes }))
     }
 }
 

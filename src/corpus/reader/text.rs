@@ -5,9 +5,10 @@ use std::io::BufRead;
 use serde_json::Value;
 
 use super::columns::{Cell, Columns, put};
-use super::lines::{Line, Lines, content, too_long, utf8};
+use super::lines::{Line, Lines, content, original, too_long, utf8};
 use super::{RawRow, RowReader};
 use crate::Result;
+use crate::corpus::original::Original;
 
 /// The one column of plain text, and of JSON rows that are strings.
 pub(super) const TEXT_COLUMN: &str = "text";
@@ -44,5 +45,9 @@ impl<R: BufRead + Send> RowReader for Text<R> {
             }
             return Ok(Some(RawRow { line: self.lines.number(), cells }));
         }
+    }
+
+    fn original(&self) -> Option<Original> {
+        original(&self.buffer)
     }
 }

@@ -45,7 +45,7 @@ fn takes_good_vectors_and_lists_bad_ones() {
     ];
     let (corpus, bad) = given(rows.into_iter().map(Ok), 4);
     let expected = [
-        "corpus.parquet:4: expected a vector of 2 components, as in the first row, got 3",
+        "corpus.parquet:4: expected a vector of 2 components, got 3",
         "corpus.parquet:5: expected finite components, got NaN as component 1",
         "corpus.parquet:6: expected a direction, got a vector of zeros",
         "corpus.parquet:7: expected a vector, got none",
