@@ -9,7 +9,7 @@ mod seeding;
 mod select;
 mod together;
 
-pub use assign::{Assignment, assign};
+pub use assign::{Assignment, Centroids, assign};
 pub use codebook::{Codebook, CodebookParams, default_leaves, default_regions};
 pub(crate) use label::{LEAF_TEXTS, NAMING_CHARACTERS, REGION_TEXTS};
 pub use label::{TermCounts, WORDS_PER_TEXT};

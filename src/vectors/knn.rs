@@ -13,17 +13,30 @@ use crate::progress::Progress;
 const BLOCK: usize = 16_384;
 
 /// The place of a neighbour that there is not.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// The nearest reference rows of every query, nearest first; of equally near ones the lower index first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
-    k: usize,
-    index: Vec<u32>,
-    similarity: Vec<f32>,
+    pub(super) queries: usize,
+    pub(super) k: usize,
+    pub(super) index: Vec<u32>,
+    pub(super) similarity: Vec<f32>,
 }
 
 impl Neighbours {
+    /// Number of queries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queries
+    }
+
+    /// Whether there was no query.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queries == 0
+    }
+
     /// Positions in the reference view and cosine similarities of the neighbours of a query.
     #[must_use]
     pub fn of(&self, query: usize) -> (&[u32], &[f32]) {
@@ -31,6 +44,22 @@ impl Neighbours {
         let index = &self.index[places.clone()];
         let found = index.partition_point(|&index| index != NONE);
         (&index[..found], &self.similarity[places][..found])
+    }
+
+    /// The first `k` neighbours of every query, or all where there are fewer.
+    #[must_use]
+    pub(crate) fn first(&self, k: usize) -> Self {
+        let kept = k.min(self.k);
+        let queries = self.queries;
+        let index = (0..queries).flat_map(|query| &self.index[query * self.k..][..kept]).copied().collect();
+        let similarity = (0..queries).flat_map(|query| &self.similarity[query * self.k..][..kept]).copied().collect();
+        Self { queries, k: kept, index, similarity }
+    }
+
+    /// Positions and similarities, k per query in their order; with fewer neighbours `u32::MAX` and minus infinity.
+    #[must_use]
+    pub(crate) fn into_parts(self) -> (Vec<u32>, Vec<f32>) {
+        (self.index, self.similarity)
     }
 }
 
@@ -52,7 +81,7 @@ fn search(queries: Rows<'_>, reference: Rows<'_>, k: usize, others: bool, progre
     let mut similarity = vec![f32::NEG_INFINITY; queries.len() * k];
     if k == 0 {
         progress.advance(queries.len() as u64, 0);
-        return Neighbours { k, index, similarity };
+        return Neighbours { queries: queries.len(), k, index, similarity };
     }
     let mut block = Vec::new();
     for start in (0..reference.len()).step_by(BLOCK) {
@@ -83,11 +112,11 @@ fn search(queries: Rows<'_>, reference: Rows<'_>, k: usize, others: bool, progre
             },
         );
     }
-    Neighbours { k, index, similarity }
+    Neighbours { queries: queries.len(), k, index, similarity }
 }
 
 /// Puts a candidate behind all that are at least as near; the last one falls out.
-fn insert(index: &mut [u32], similarity: &mut [f32], candidate: u32, value: f32) {
+pub(super) fn insert(index: &mut [u32], similarity: &mut [f32], candidate: u32, value: f32) {
     let place = similarity.partition_point(|&kept| kept >= value);
     similarity[place..].rotate_right(1);
     index[place..].rotate_right(1);

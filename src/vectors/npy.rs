@@ -14,7 +14,23 @@ pub struct NpyReader {
     rows: u64,
     dim: usize,
     read: u64,
-    components: Box<dyn Iterator<Item = io::Result<f32>> + Send>,
+    components: ReadComponents,
+}
+
+/// Appends so many components to a row, or as many as there are.
+type ReadComponents = Box<dyn FnMut(usize, &mut Vec<f32>) -> io::Result<()> + Send>;
+
+/// Reads components of one type.
+fn reading<T: 'static>(
+    mut data: impl Iterator<Item = io::Result<T>> + Send + 'static,
+    widen: fn(T) -> f32,
+) -> ReadComponents {
+    Box::new(move |n, row| {
+        for component in data.by_ref().take(n) {
+            row.push(widen(component?));
+        }
+        Ok(())
+    })
 }
 
 impl NpyReader {
@@ -42,12 +58,12 @@ impl NpyReader {
             return Err(unusable(format!("an array of shape {:?}", npy.shape())));
         }
         let dtype = npy.dtype().descr();
-        let components: Box<dyn Iterator<Item = io::Result<f32>> + Send> = match npy.try_data::<f32>() {
-            Ok(data) => Box::new(data),
+        let components = match npy.try_data::<f32>() {
+            Ok(data) => reading(data, |x| x),
             Err(npy) => match npy.try_data::<f64>() {
-                Ok(data) => Box::new(data.map(|x| x.map(|x| x as f32))),
+                Ok(data) => reading(data, |x| x as f32),
                 Err(npy) => match npy.try_data::<f16>() {
-                    Ok(data) => Box::new(data.map(|x| x.map(f16::to_f32))),
+                    Ok(data) => reading(data, f16::to_f32),
                     Err(_) => return Err(unusable(format!("an array of {dtype}"))),
                 },
             },
@@ -81,9 +97,9 @@ impl NpyReader {
         if self.read == self.rows {
             return Ok(None);
         }
-        let row: io::Result<Vec<f32>> = self.components.by_ref().take(self.dim).collect();
-        match row {
-            Ok(row) if row.len() == self.dim => {
+        let mut row = Vec::with_capacity(self.dim);
+        match (self.components)(self.dim, &mut row) {
+            Ok(()) if row.len() == self.dim => {
                 self.read += 1;
                 Ok(Some(row))
             }

@@ -1,6 +1,6 @@
 //! Vectors as Apache Parquet: `id` and `vector`, a list of 32-bit floats, as embedding-atlas and others read them.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder};
@@ -42,7 +42,7 @@ impl<W: Write + Send> ParquetVectorWriter<W> {
             .set_dictionary_enabled(false)
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
-        let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(io_error)?;
+        let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(Error::of_parquet)?;
         let vectors = ListBuilder::new(Float32Builder::new());
         Ok(Self { writer, schema, ids: StringBuilder::new(), vectors, rows: 0 })
     }
@@ -62,8 +62,10 @@ impl<W: Write + Send> ParquetVectorWriter<W> {
     fn flush(&mut self) -> Result<()> {
         self.rows = 0;
         let columns: Vec<ArrayRef> = vec![Arc::new(self.ids.finish()), Arc::new(self.vectors.finish())];
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(ParquetError::from).map_err(io_error)?;
-        self.writer.write(&batch).map_err(io_error)
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(ParquetError::from)
+            .map_err(Error::of_parquet)?;
+        self.writer.write(&batch).map_err(Error::of_parquet)
     }
 
     /// Writes what is still held, and the footer, and gives the writer back.
@@ -72,17 +74,6 @@ impl<W: Write + Send> ParquetVectorWriter<W> {
     /// If the file cannot be written.
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
-        self.writer.into_inner().map_err(io_error)
-    }
-}
-
-/// The writer's own error where that is what failed.
-fn io_error(error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
-            Ok(error) => Error::Io(*error),
-            Err(cause) => Error::Io(io::Error::other(cause)),
-        },
-        other => Error::Io(io::Error::other(other)),
+        self.writer.into_inner().map_err(Error::of_parquet)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use half::f16;
+
 use super::EmbeddingMatrix;
 
 /// Some rows of a matrix, all of them or [some](Self::of): every `step`-th, from `first`.
@@ -89,6 +91,12 @@ impl Rows<'_> {
     /// Writes the rows `range` of the view as unit vectors to `out` (cleared first).
     pub fn gather(&self, range: Range<usize>, out: &mut Vec<f32>) {
         self.matrix.gather(range.map(|i| self.index(i)), out);
+    }
+
+    /// Row `i` of the view as stored.
+    #[must_use]
+    pub fn row(&self, i: usize) -> &[f16] {
+        self.matrix.row(self.index(i))
     }
 
     /// Writes row `i` of the view as a unit vector to `out`, of length `dim`.
