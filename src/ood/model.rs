@@ -1,12 +1,13 @@
 //! The default outlier score of rows against a reference, and of a corpus against itself.
 //!
 //! Score = local + z / 4, each on the [`Scale`] of its left-out reference values: the local score sees small and uneven
-//! references best, z adds what larger ones know. `local` runs on a sample of the reference (10,000 rows lose .1 point
-//! of AUROC beside 15,000), z on all of it in two folds: the prototypes of each fold judge the rows of the other.
-//! A row from outside gets the mean of both folds' z.
+//! references best, z adds what larger ones know. Unless they are given, k and lambda of the local score are
+//! [chosen](choose) by the reference. `local` runs on a sample of the reference (10,000 rows lose .1 point of AUROC
+//! beside 15,000), z on all of it in two folds: the prototypes of each fold judge the rows of the other. A row from
+//! outside gets the mean of both folds' z.
 
 use super::calibrate::Calibration;
-use super::score::{CentroidParams, CentroidScore, LocalScore, Scale};
+use super::score::{CentroidParams, CentroidScore, LocalParams, LocalParts, LocalScore, Scale, choose};
 use crate::progress::{Progress, Silent, Stage};
 use crate::vectors::{EmbeddingMatrix, Rows};
 use crate::{Error, Result};
@@ -20,15 +21,15 @@ pub struct OutlierParams {
     /// Reference rows kept for the local score and the p-values: those of smallest content hash. At least 1. Default
     /// 10,000.
     pub sample: usize,
-    /// Neighbours of the local score, at least 1. Default 5.
-    pub neighbours: usize,
-    /// Settings of z.
+    /// Settings of the local score; `None`, the default, has the reference choose them.
+    pub local: Option<LocalParams>,
+    /// Settings of z; its seed is also that of the choice.
     pub centroids: CentroidParams,
 }
 
 impl Default for OutlierParams {
     fn default() -> Self {
-        Self { sample: 10_000, neighbours: 5, centroids: CentroidParams::default() }
+        Self { sample: 10_000, local: None, centroids: CentroidParams::default() }
     }
 }
 
@@ -40,7 +41,6 @@ impl OutlierParams {
     pub fn check(self) -> Result<ValidOutlierParams> {
         let at_least_1 = [
             ("sample", self.sample),
-            ("neighbours", self.neighbours),
             ("rows_per_prototype", self.centroids.rows_per_prototype),
             ("max_prototypes", self.centroids.max_prototypes),
             ("max_iterations", self.centroids.max_iterations),
@@ -49,6 +49,9 @@ impl OutlierParams {
             if value == 0 {
                 return Err(Error::Setting { setting, expected: "at least 1".to_owned(), got: "0".to_owned() });
             }
+        }
+        if let Some(local) = self.local {
+            local.check()?;
         }
         Ok(ValidOutlierParams(self))
     }
@@ -80,6 +83,12 @@ pub struct OutlierModel<'a> {
 }
 
 impl ValidOutlierParams {
+    /// Settings of the local score where it stands alone: those given, else its defaults.
+    #[must_use]
+    pub fn local(&self) -> LocalParams {
+        self.0.local.unwrap_or_default()
+    }
+
     /// Most rows that a fit on `n` rows visits.
     fn row_visits(&self, n: usize) -> u64 {
         let folds: u64 = (0..2)
@@ -89,7 +98,9 @@ impl ValidOutlierParams {
                 self.0.centroids.k_means(training).check().map_or(0, |params| params.row_visits(training))
             })
             .sum();
-        folds + 2 * n as u64
+        let sample = n.min(self.0.sample);
+        let local = if self.0.local.is_some() { sample as u64 } else { choose::row_visits(sample) };
+        folds + local + (n - sample) as u64 + n as u64
     }
 
     /// Fits a reference and scores its own rows, each as if it were not part of it.
@@ -105,7 +116,10 @@ impl ValidOutlierParams {
         let n = reference.len();
         progress.start(Stage::Score, Some(self.row_visits(n)));
         let sample = reference.prefix(self.0.sample);
-        let fitted_local = LocalScore::fit(sample, self.0.neighbours, progress);
+        let fitted_local = match self.0.local {
+            Some(params) => LocalScore::fit(sample, params, progress),
+            None => choose::fit(sample, self.0.centroids.seed, progress)?,
+        };
         let mut local = fitted_local.left_out();
         let local_scale = Scale::fit(&local);
         local.extend(fitted_local.score(reference.skip(sample.len()), progress));
@@ -139,15 +153,32 @@ impl OutlierModel<'_> {
     #[must_use]
     pub fn score<'q>(&self, queries: impl Into<Rows<'q>>) -> OutlierScores {
         let queries = queries.into();
-        let local = self.local.score(queries, &Silent);
-        let [even, odd] = [0, 1].map(|fold| self.folds[fold].score(queries));
-        let score: Vec<f32> = local
-            .iter()
-            .zip(even.iter().zip(&odd))
-            .map(|(&local, (even, odd))| ensemble(self.local_scale, local, self.z_scale, f32::midpoint(*even, *odd)))
-            .collect();
+        let score = self.combine(&self.local.score_parts(queries, &Silent), queries);
         let p_value = score.iter().map(|&score| self.calibration.p_value(score)).collect();
         OutlierScores { score, p_value, sample: self.calibration.len() }
+    }
+}
+
+impl<'a> OutlierModel<'a> {
+    /// Settings of the local part: those given, or what the reference chose.
+    #[must_use]
+    pub fn local_params(&self) -> LocalParams {
+        self.local.params()
+    }
+
+    /// The local part of the score.
+    #[must_use]
+    pub fn local(&self) -> &LocalScore<'a> {
+        &self.local
+    }
+
+    /// Scores of rows that are not in the reference and whose local parts are known.
+    #[must_use]
+    pub fn combine(&self, local: &[LocalParts], queries: Rows<'_>) -> Vec<f32> {
+        let [even, odd] = [0, 1].map(|fold| self.folds[fold].score(queries));
+        let z = even.iter().zip(&odd).map(|(even, odd)| f32::midpoint(*even, *odd));
+        let lambda = self.local_params().lambda;
+        local.iter().zip(z).map(|(parts, z)| ensemble(self.local_scale, parts.local(lambda), self.z_scale, z)).collect()
     }
 }
 
@@ -265,14 +296,33 @@ mod tests {
                 self.rows.fetch_add(rows, Ordering::Relaxed);
             }
         }
-        for n in [0, 1, 2, 7, 240] {
+        let given = Some(LocalParams::default());
+        // From 300 rows on there are regions to choose by.
+        for (n, sample, local) in
+            [(0, 150, None), (1, 150, None), (7, 150, given), (240, 150, None), (800, 700, None), (800, 700, given)]
+        {
             let count = Count::default();
             let mut data = Vec::new();
-            with_outliers().gather(0..n, &mut data);
-            let params = OutlierParams { sample: 150, ..OutlierParams::default() };
+            bundles(8, 100, 16, 0.5).gather(0..n, &mut data);
+            let params = OutlierParams { sample, local, ..OutlierParams::default() };
             score_within(&EmbeddingMatrix::from_f32(16, &data), &params, &count).unwrap();
-            assert_eq!(count.total.into_inner(), count.rows.into_inner(), "{n}");
+            assert_eq!(count.total.into_inner(), count.rows.into_inner(), "{n} {local:?}");
         }
+    }
+
+    /// Settings that are given are used, and give what the local score gives with them.
+    #[test]
+    fn settings_given() {
+        let matrix = with_outliers();
+        let params = |local| OutlierParams { local, ..OutlierParams::default() }.check().unwrap();
+        let given = LocalParams { neighbours: 3, lambda: 0.25 };
+        let (model, scores) = params(Some(given)).fit(&matrix, &Silent).unwrap();
+        assert_eq!(model.local_params(), given);
+        assert_eq!(model.local().left_out(), LocalScore::fit((&matrix).into(), given, &Silent).left_out());
+        let (model, chosen) = params(None).fit(&matrix, &Silent).unwrap();
+        assert_eq!(model.local_params(), LocalParams::default(), "240 rows are too few to choose by");
+        assert_eq!(chosen, params(Some(LocalParams::default())).fit(&matrix, &Silent).unwrap().1);
+        assert!(scores != chosen);
     }
 
     #[test]
@@ -280,7 +330,8 @@ mod tests {
         let centroids = CentroidParams::default;
         for params in [
             OutlierParams { sample: 0, ..OutlierParams::default() },
-            OutlierParams { neighbours: 0, ..OutlierParams::default() },
+            OutlierParams { local: Some(LocalParams { neighbours: 0, lambda: 0.5 }), ..OutlierParams::default() },
+            OutlierParams { local: Some(LocalParams { neighbours: 5, lambda: f64::NAN }), ..OutlierParams::default() },
             OutlierParams {
                 centroids: CentroidParams { rows_per_prototype: 0, ..centroids() },
                 ..OutlierParams::default()

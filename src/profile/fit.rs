@@ -2,14 +2,15 @@
 //!
 //! The codebook is fitted to the texts of [`half()`] 0, so that the other half says how far texts lie from centroids that
 //! have not seen them. A corpus of fewer than 40 distinct texts is too small to halve: there all texts are fitted to.
-//! How many leaves there are depends on all distinct texts.
+//! How many leaves there are depends on all distinct texts. [`Prototypes`] are fitted to the same texts.
 //!
-//! Cost: that of the codebook, then n (leaves + dim) dim multiplications. Memory: 20 bytes a text.
+//! Cost: that of codebook and prototypes, then n (leaves + prototypes / 2 + dim) dim multiplications. Memory: 24 bytes a
+//! text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sums::sum_leaves;
-use super::{MOST_ROWS, MultisetDigest, Observed, Profile, Provenance, Sample, SampleParams, half};
+use super::{MOST_ROWS, MultisetDigest, Observed, Profile, Prototypes, Provenance, Sample, SampleParams, half};
 use crate::cluster::{
     Assignment, Codebook, CodebookParams, LEAF_TEXTS, NAMING_CHARACTERS, REGION_TEXTS, TermCounts, assign,
     default_leaves,
@@ -55,8 +56,15 @@ pub fn fit(
         let help = "name the column that holds the text with `--text COLUMN`";
         return Err(problem(corpus, "at least one record with text", got, help));
     }
-    let codebook = fit_codebook(embedded, &params.codebook, progress)?.rounded();
-    let observation = Observation::of(embedded, &codebook, progress);
+    let first_half = first_half(embedded);
+    let training = first_half
+        .as_deref()
+        .map_or_else(|| Rows::from(&embedded.vectors), |first_half| Rows::of(&embedded.vectors, first_half));
+    let leaves = params.codebook.leaves.or(Some(default_leaves(embedded.vectors.len())));
+    let codebook =
+        Codebook::fit(training, &CodebookParams { leaves, ..params.codebook.clone() }, progress)?.0.rounded();
+    let prototypes = Prototypes::fit(training, first_half.is_some(), params.codebook.seed, progress)?;
+    let observation = Observation::of(embedded, &codebook, Some(&prototypes), progress);
     let mut wanted = observation.sampled_rows(&params.sample);
     observation.naming_texts(&codebook, |_, text| {
         wanted.insert(observation.tally.kept[text as usize], NAMING_CHARACTERS);
@@ -70,6 +78,7 @@ pub fn fit(
         region_names,
         sample: observation.sample(&params.sample, &texts),
         provenance: observation.provenance(params.codebook.seed, true),
+        prototypes: observation.prototypes,
         observed: observation.observed,
     })
 }
@@ -96,7 +105,7 @@ pub fn observe(
             source: None,
         });
     }
-    let observation = Observation::of(embedded, &profile.codebook, progress);
+    let observation = Observation::of(embedded, &profile.codebook, profile.prototypes.as_ref(), progress);
     let wanted = observation.sampled_rows(params);
     let texts = if wanted.is_empty() {
         CollectedTexts::default()
@@ -110,6 +119,7 @@ pub fn observe(
         region_names: profile.region_names.clone(),
         sample: observation.sample(params, &texts),
         provenance: observation.provenance(profile.provenance.seed, false),
+        prototypes: observation.prototypes,
         observed: observation.observed,
     })
 }
@@ -127,17 +137,12 @@ fn problem(corpus: &Corpus, expected: &str, got: String, help: &str) -> Error {
     Error::Corpus { place, expected: expected.to_owned(), got, help: help.to_owned() }
 }
 
-fn fit_codebook(embedded: &EmbeddedCorpus, params: &CodebookParams, progress: &dyn Progress) -> Result<Codebook> {
-    let n = embedded.vectors.len();
-    let params = CodebookParams { leaves: params.leaves.or(Some(default_leaves(n))), ..params.clone() };
+/// The texts of half 0; `None` where there are too few texts to halve them.
+fn first_half(embedded: &EmbeddedCorpus) -> Option<Vec<u32>> {
     let hashes = embedded.hashes.iter().zip(0_u32..);
     let first_half: Vec<u32> = hashes.filter(|(hash, _)| half(**hash) == 0).map(|(_, text)| text).collect();
-    let rows = if (n as u64) < LEAST_TEXTS_TO_HALVE || first_half.is_empty() {
-        Rows::from(&embedded.vectors)
-    } else {
-        Rows::of(&embedded.vectors, &first_half)
-    };
-    Ok(Codebook::fit(rows, &params, progress)?.0)
+    let halved = embedded.vectors.len() as u64 >= LEAST_TEXTS_TO_HALVE && !first_half.is_empty();
+    halved.then_some(first_half)
 }
 
 /// An embedded corpus in the leaves of a codebook.
@@ -146,12 +151,19 @@ struct Observation<'a> {
     assignment: Assignment,
     tally: TextTally,
     observed: Observed,
+    prototypes: Option<Prototypes>,
 }
 
 impl<'a> Observation<'a> {
-    fn of(embedded: &'a EmbeddedCorpus, codebook: &Codebook, progress: &dyn Progress) -> Self {
+    fn of(
+        embedded: &'a EmbeddedCorpus,
+        codebook: &Codebook,
+        prototypes: Option<&Prototypes>,
+        progress: &dyn Progress,
+    ) -> Self {
         let (records, counts) = (&embedded.records, &embedded.counts);
-        progress.start(Stage::Observe, Some(embedded.vectors.len() as u64));
+        let visits = 1 + u64::from(prototypes.is_some());
+        progress.start(Stage::Observe, Some(embedded.vectors.len() as u64 * visits));
         let assignment = assign(&embedded.vectors, &codebook.leaves);
         let tally = TextTally::new(records, embedded.vectors.len());
         let per_name = |category: &Categories| {
@@ -178,8 +190,9 @@ impl<'a> Observation<'a> {
             sources: per_name(&records.sources),
             labels: per_name(&records.labels),
         };
+        let prototypes = prototypes.map(|prototypes| prototypes.observing(embedded, &tally.rows, progress));
         progress.finish();
-        Self { embedded, assignment, tally, observed }
+        Self { embedded, assignment, tally, observed, prototypes }
     }
 
     /// The rows whose texts the sample keeps, if it keeps texts, and how many characters of each.

@@ -13,12 +13,19 @@
 //! | `leaves.histogram` | leaves x 2 x 32 | rows by distance, by half |
 //! | `leaves.sum` | leaves x dim | sums of vectors, units of 2^-16 |
 //! | `moments.sum`, `moments.outer` | dim; dim (dim + 1) / 2 | sums of x; of x x^T, its upper triangle |
+//! | `prototypes.centroids` | K x dim | unit vectors, f16 |
+//! | `prototypes.rows`, `.distance`, `.squares` | K | sums of held-out rows |
+//! | `prototypes.histogram` | K x 128 | held-out rows by distance |
+//! | `prototypes.halved` | 1 | whether half 1 was held out: 1, or 0 where all rows are summed |
 //! | `sample.hashes`, `.rows`, `.leaves` | n | of the sampled texts |
 //! | `sample.vectors` | n x dim | in 8 bits a component |
 //! | `sample.ids`, `.texts` | bytes | UTF-8, one after the other; `.id_lengths`, `.text_lengths` part them |
 //!
+//! All tensors `prototypes.*` are there or none: the first files of version 1 have none.
+//!
 //! At 384 components a file takes at most 1 MB per started 100 leaves (and a tenth more of the first where leaves have
-//! 100,000 rows), 400 bytes per sampled text, and its id.
+//! 100,000 rows), 1,300 bytes per prototype (1,040 where no bin has more than 65,535 rows), 400 bytes per sampled text,
+//! and its id.
 //!
 //! A file is read whole, and not trusted: every shape, index, order and bound that other code builds on is checked.
 
@@ -31,7 +38,9 @@ use serde::{Deserialize, Serialize};
 
 use super::sums::{FRACTION_BITS, LARGEST};
 use super::tensors::Tensors;
-use super::{BINS, LeafSums, MOST_ROWS, Observed, Profile, Provenance, Sample};
+use super::{
+    BINS, DISTANCE_BINS, DistanceSums, HELD_OUT, LeafSums, MOST_ROWS, Observed, Profile, Prototypes, Provenance, Sample,
+};
 use crate::cluster::Codebook;
 use crate::embed::EncoderId;
 use crate::vectors::moments::Moments;
@@ -208,6 +217,17 @@ impl Profile {
         tensors.put_signed("moments.sum", &[dim], observed.moments.sum_units());
         let upper: Vec<i64> = observed.moments.upper_units().collect();
         tensors.put_signed("moments.outer", &[upper.len()], &upper);
+        if let Some(prototypes) = &self.prototypes {
+            let (k, sums) = (prototypes.len(), &prototypes.sums);
+            let unsigned = |of: fn(&DistanceSums) -> &[u64]| sums.iter().flat_map(of).copied().collect::<Vec<_>>();
+            let signed = |of: fn(&DistanceSums) -> i64| sums.iter().map(of).collect::<Vec<_>>();
+            tensors.put_halves("prototypes.centroids", &[k, dim], &prototypes.centroids);
+            tensors.put_unsigned("prototypes.halved", &[1], &[u64::from(prototypes.halved)]);
+            tensors.put_unsigned("prototypes.rows", &[k], &unsigned(|sums| std::slice::from_ref(&sums.rows)));
+            tensors.put_signed("prototypes.distance", &[k], &signed(|sums| sums.distance));
+            tensors.put_signed("prototypes.squares", &[k], &signed(|sums| sums.squares));
+            tensors.put_unsigned("prototypes.histogram", &[k, DISTANCE_BINS], &unsigned(|sums| &sums.histogram));
+        }
         if let Some(sample) = &self.sample {
             let n = sample.len();
             tensors.put_unsigned("sample.hashes", &[n], &sample.hashes);
@@ -307,9 +327,11 @@ fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
     let sum: u128 = leaves.iter().map(|leaf| u128::from(leaf.rows[0]) + u128::from(leaf.rows[1])).sum();
     ensure(sum == u128::from(with_text), "the leaves' rows do not add up")?;
     let moments = moments(tensors, &codebook, with_text, &leaves)?;
+    let prototypes =
+        tensors.contains("prototypes.").then(|| read_prototypes(tensors, codebook.dim, &leaves)).transpose()?;
     let sample = sample.map(|head| read_sample(tensors, &head, &codebook, &leaves)).transpose()?;
     let observed = Observed { rows, empty, bad_rows, synthetic, leaves, moments, sources, labels };
-    Ok(Profile { encoder, codebook, leaf_names, region_names, observed, sample, provenance })
+    Ok(Profile { encoder, codebook, leaf_names, region_names, observed, prototypes, sample, provenance })
 }
 
 fn codebook(tensors: &Tensors<'_>) -> Result<Codebook, String> {
@@ -319,16 +341,17 @@ fn codebook(tensors: &Tensors<'_>) -> Result<Codebook, String> {
     let leaves = tensors.halves("leaves.centroids", &[n_leaves, dim])?;
     let regions = tensors.halves("regions.centroids", &[n_regions, dim])?;
     let region_of_leaf = narrowed(tensors.unsigned("leaves.region", &[n_leaves])?)?;
-    let is_unit = |centroid: &[f32]| {
-        let square: f64 = centroid.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-        (square - 1.0).abs() < 0.01
-    };
     ensure(leaves.chunks_exact(dim).chain(regions.chunks_exact(dim)).all(is_unit), "a centroid is no unit vector")?;
     ensure(region_of_leaf[0] == 0, "the first leaf is not of the first region")?;
     let steps = region_of_leaf.windows(2).all(|pair| pair[1] == pair[0] || pair[0].checked_add(1) == Some(pair[1]));
     let last = region_of_leaf.last().map(|&region| region as usize + 1);
     ensure(steps && last == Some(n_regions), "the leaves are not in the order of their regions")?;
     Ok(Codebook { dim, leaves, region_of_leaf, regions })
+}
+
+fn is_unit(centroid: &[f32]) -> bool {
+    let square: f64 = centroid.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    (square - 1.0).abs() < 0.01
 }
 
 fn leaf_sums(tensors: &Tensors<'_>, codebook: &Codebook) -> Result<Vec<LeafSums>, String> {
@@ -348,11 +371,7 @@ fn leaf_sums(tensors: &Tensors<'_>, codebook: &Codebook) -> Result<Vec<LeafSums>
             sums.distance[half] = distance[i];
             sums.squares[half] = squares[i];
             sums.histogram[half].copy_from_slice(&histogram[i * BINS..][..BINS]);
-            let binned: u128 = sums.histogram[half].iter().map(|&rows| u128::from(rows)).sum();
-            let most = rows[i] as i64 * LARGEST;
-            let holds = (0..=most).contains(&distance[i])
-                && (0..=i128::from(most) * i128::from(LARGEST)).contains(&i128::from(squares[i]))
-                && binned == u128::from(rows[i]);
+            let holds = could_be_distances(rows[i], distance[i], squares[i], &sums.histogram[half]);
             ensure(holds, "a leaf's distances cannot be those of its rows")?;
         }
         let most = sums.all_rows() << FRACTION_BITS;
@@ -373,6 +392,46 @@ fn moments(tensors: &Tensors<'_>, codebook: &Codebook, rows: u64, leaves: &[Leaf
     ensure(upper.iter().all(|x| x.unsigned_abs() <= most), "its second moments are too large")?;
     Moments::from_units(rows, sum, &upper)
         .ok_or_else(|| "its second moments are not those of dim components".to_owned())
+}
+
+fn read_prototypes(tensors: &Tensors<'_>, dim: usize, leaves: &[LeafSums]) -> Result<Prototypes, String> {
+    let [k, _] = tensors.shape2("prototypes.centroids")?;
+    ensure(k > 0, "there is no prototype")?;
+    let centroids = tensors.halves("prototypes.centroids", &[k, dim])?;
+    ensure(centroids.chunks_exact(dim).all(is_unit), "a prototype is no unit vector")?;
+    let halved = match tensors.unsigned("prototypes.halved", &[1])?.as_slice() {
+        [0] => false,
+        [1] => true,
+        _ => return Err("the prototypes are halved neither 0 nor 1 times".to_owned()),
+    };
+    let rows = tensors.unsigned("prototypes.rows", &[k])?;
+    let distance = tensors.signed("prototypes.distance", &[k])?;
+    let squares = tensors.signed("prototypes.squares", &[k])?;
+    let histogram = tensors.unsigned("prototypes.histogram", &[k, DISTANCE_BINS])?;
+    let mut sums = Vec::with_capacity(k);
+    for (i, bins) in histogram.chunks_exact(DISTANCE_BINS).enumerate() {
+        ensure(
+            could_be_distances(rows[i], distance[i], squares[i], bins),
+            "a prototype's distances cannot be those of its rows",
+        )?;
+        let mut of_prototype =
+            DistanceSums { rows: rows[i], distance: distance[i], squares: squares[i], ..DistanceSums::default() };
+        of_prototype.histogram.copy_from_slice(bins);
+        sums.push(of_prototype);
+    }
+    let held_out: u64 = leaves.iter().map(|leaf| if halved { leaf.rows[HELD_OUT] } else { leaf.all_rows() }).sum();
+    let sum: u128 = rows.iter().map(|&rows| u128::from(rows)).sum();
+    ensure(sum == u128::from(held_out), "the prototypes' rows do not add up")?;
+    Ok(Prototypes { dim, centroids, halved, sums })
+}
+
+/// Whether so many rows may have these sums of distances and of their squares, and this histogram.
+fn could_be_distances(rows: u64, distance: i64, squares: i64, histogram: &[u64]) -> bool {
+    let binned: u128 = histogram.iter().map(|&rows| u128::from(rows)).sum();
+    let most = i128::from(rows) * i128::from(LARGEST);
+    (0..=most).contains(&i128::from(distance))
+        && (0..=most * i128::from(LARGEST)).contains(&i128::from(squares))
+        && binned == u128::from(rows)
 }
 
 fn read_sample(

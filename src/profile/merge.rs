@@ -11,8 +11,8 @@ impl Profile {
     /// The profile of both corpora together. Rows that both have observed count twice.
     ///
     /// # Errors
-    /// [`Error::Profile`], with the field that differs, unless both have the same encoder, codebook, names, seed and kind
-    /// of sample; or if they have more than [`MOST_ROWS`] records together.
+    /// [`Error::Profile`], with the field that differs, unless both have the same encoder, codebook, names, seed,
+    /// prototypes (or both none) and kind of sample; or if they have more than [`MOST_ROWS`] records together.
     pub fn merge(mut self, other: Self) -> Result<Self> {
         self.check_mergeable(&other)?;
         let (observed, more) = (&mut self.observed, other.observed);
@@ -31,6 +31,7 @@ impl Profile {
         let dim = observed.moments.dim();
         let moments = std::mem::replace(&mut observed.moments, crate::vectors::moments::Moments::new(dim));
         observed.moments = moments.merged(more.moments);
+        self.prototypes = self.prototypes.zip(other.prototypes).map(|(prototypes, more)| prototypes.merged(&more));
         self.sample = self.sample.zip(other.sample).map(|(sample, more)| sample.merged(more));
         let Provenance { versions, fitted, digest, .. } = other.provenance;
         self.provenance.versions.extend(versions);
@@ -66,6 +67,13 @@ impl Profile {
             if !agrees {
                 return Err(refused(field, "what it is", "another", same_codebook));
             }
+        }
+        let prototypes = |profile: &Self| match &profile.prototypes {
+            Some(prototypes) => format!("{} of digest {}", prototypes.len(), prototypes.fingerprint()),
+            None => "none".to_owned(),
+        };
+        if prototypes(self) != prototypes(other) {
+            return Err(refused("the prototypes", &prototypes(self), &prototypes(other), same_codebook));
         }
         let limit = |profile: &Self| match &profile.sample {
             Some(sample) if sample.texts.is_some() => format!("{} texts with examples", sample.limit),
@@ -155,6 +163,8 @@ mod tests {
             (changed(|profile| profile.provenance.seed = 8), "the codebook's seed: expected 7"),
             (changed(|profile| profile.codebook.leaves[0] = -1.0), "the codebook's digest: expected "),
             (changed(|profile| profile.leaf_names[0] = "other".to_owned()), "the codebook's leaf names: "),
+            (changed(|profile| profile.prototypes = None), "the prototypes: expected 2 of digest "),
+            (changed(|profile| profile.prototypes.as_mut().unwrap().halved = false), "the prototypes: expected 2 of"),
             (changed(|profile| profile.sample = None), "the sample: expected 9 texts with examples, as in"),
             (changed(|profile| profile.observed.rows = MOST_ROWS), "the records: expected at most 536870911, "),
         ] {

@@ -11,8 +11,10 @@ mod fit;
 mod fixture;
 pub mod format;
 mod merge;
+mod outliers;
 #[expect(clippy::module_inception, reason = "the file of the type `Profile`")]
 mod profile;
+mod prototypes;
 mod sample;
 mod summary;
 mod sums;
@@ -20,7 +22,9 @@ mod tensors;
 
 pub use diff::{LeafDiff, LoneRegion, NameDiff, Pair, ProfileDiff, RegionDiff, ShareChange, diff};
 pub use fit::{LEAST_TEXTS_TO_HALVE, ProfileParams, fit, observe};
+pub(crate) use profile::distinct_from_smallest;
 pub use profile::{MOST_ROWS, MultisetDigest, Observed, Profile, Provenance};
+pub use prototypes::{DISTANCE_BINS, DistanceSums, Prototypes};
 pub use sample::{Sample, SampleParams};
 pub use summary::{ProfileSummary, RegionSummary};
 pub use sums::{BINS, BINS_PER_UNIT, HELD_OUT, LeafSums, half};

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LeafSums, Sample};
+use super::{HELD_OUT, LEAST_TEXTS_TO_HALVE, LeafSums, Prototypes, Sample};
 use crate::cluster::Codebook;
 use crate::corpus::ContentHash;
 use crate::embed::EncoderId;
@@ -39,6 +39,9 @@ pub struct Profile {
     pub region_names: Vec<String>,
     /// What was counted and summed up.
     pub observed: Observed,
+    /// What outlier scores are told from without a sample; `None` where the codebook comes from a file without them, as
+    /// the first files of version 1 are.
+    pub prototypes: Option<Prototypes>,
     /// Single texts; `None` in a compact profile.
     pub sample: Option<Sample>,
     /// Where it comes from.
@@ -165,6 +168,14 @@ impl Profile {
         self.estimated_texts(|leaf| leaf.rows[half], |of_text| of_text == half)
     }
 
+    /// The distinct texts of every leaf that its codebook was not fitted to: those of the held-out half, or all, of a
+    /// corpus that is too small to halve or came after the codebook.
+    #[must_use]
+    pub fn held_out_texts_per_leaf(&self) -> Vec<u64> {
+        let halved = self.distinct_texts() >= LEAST_TEXTS_TO_HALVE;
+        if self.provenance.fitted && halved { self.texts_per_leaf_of_half(HELD_OUT) } else { self.texts_per_leaf() }
+    }
+
     fn estimated_texts(&self, rows: impl Fn(&LeafSums) -> u64, counts: impl Fn(usize) -> bool) -> Vec<u64> {
         let rows: Vec<u64> = self.observed.leaves.iter().map(rows).collect();
         let Some(sample) = &self.sample else { return rows };
@@ -197,13 +208,17 @@ impl Profile {
         let Some(sample) = &self.sample else { return rows };
         let n = sample.len() as u64;
         match sample.hashes.last() {
-            Some(&last) if sample.is_full() => {
-                let largest = (last as f64 + 1.0) / 2.0_f64.powi(64);
-                (((n - 1) as f64 / largest).round() as u64).max(n).min(rows)
-            }
+            Some(&last) if sample.is_full() => distinct_from_smallest(n, last).min(rows),
             _ => n,
         }
     }
+}
+
+/// Distinct texts of which `n` have the smallest hashes, the largest of these being `last`: an unbiased estimate, at
+/// least n.
+pub(crate) fn distinct_from_smallest(n: u64, last: u64) -> u64 {
+    let largest = (last as f64 + 1.0) / 2.0_f64.powi(64);
+    ((n.saturating_sub(1) as f64 / largest).round() as u64).max(n)
 }
 
 #[cfg(test)]

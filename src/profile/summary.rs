@@ -28,6 +28,8 @@ pub struct ProfileSummary {
     pub distinct_texts: u64,
     /// Whether that is their exact number.
     pub distinct_texts_exact: bool,
+    /// Prototypes that outlier scores are told from; `None` in a profile that has none.
+    pub prototypes: Option<usize>,
     /// Texts kept in the sample; `None` in a compact profile.
     pub sample: Option<usize>,
     /// Whether the sample keeps the texts themselves.
@@ -76,6 +78,7 @@ impl Profile {
             synthetic: observed.synthetic,
             distinct_texts: self.distinct_texts(),
             distinct_texts_exact: self.sample.as_ref().is_some_and(|sample| !sample.is_full()),
+            prototypes: self.prototypes.as_ref().map(super::Prototypes::len),
             sample: self.sample.as_ref().map(super::Sample::len),
             examples: self.sample.as_ref().is_some_and(|sample| sample.texts.is_some()),
             regions: self.region_summaries(),

@@ -32,6 +32,16 @@ const SCALE: f64 = (1_u32 << FRACTION_BITS) as f64;
 /// The largest distance there is, of opposite vectors.
 pub(super) const LARGEST: i64 = 2 << FRACTION_BITS;
 
+/// A distance in units of 2^-16, 0 to [`LARGEST`].
+pub(super) fn distance_units(distance: f64) -> i64 {
+    ((distance * SCALE).round() as i64).clamp(0, LARGEST)
+}
+
+/// Units of 2^-16 as a number.
+pub(super) fn from_units(units: i64) -> f64 {
+    units as f64 / SCALE
+}
+
 /// Sums over the rows of a leaf. What has two items has one per [`half()`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeafSums {
@@ -73,13 +83,18 @@ impl LeafSums {
     /// Mean distance to the centroid, 0 to 2, of the rows of both halves; `None` where there are none.
     #[must_use]
     pub fn mean_distance(&self) -> Option<f64> {
-        let distance = (self.distance[0] + self.distance[1]) as f64 / SCALE;
+        let distance = from_units(self.distance[0] + self.distance[1]);
         (self.all_rows() > 0).then(|| distance / self.all_rows() as f64)
+    }
+
+    /// Sum of x over both halves: dim numbers.
+    pub(super) fn vector_sum(&self) -> impl Iterator<Item = f64> {
+        self.sum.iter().map(|&x| from_units(x))
     }
 
     /// Adds a text that `rows` rows have: its unit vector, at `distance` from the centroid.
     fn add(&mut self, half: usize, rows: u64, distance: f64, x: &[f32]) {
-        let d = ((distance * SCALE).round() as i64).clamp(0, LARGEST);
+        let d = distance_units(distance);
         let bin = ((d * BINS_PER_UNIT) >> FRACTION_BITS) as usize;
         self.rows[half] += rows;
         self.distance[half] += d * rows as i64;

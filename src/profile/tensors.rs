@@ -121,6 +121,11 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// Whether there is a tensor whose name begins so.
+    pub(super) fn contains(&self, prefix: &str) -> bool {
+        self.0.keys().any(|name| name.starts_with(prefix))
+    }
+
     /// The sizes of a tensor of two dimensions.
     pub(super) fn shape2(&self, name: &str) -> Result<[usize; 2], String> {
         let shape = &self.get(name)?.shape;

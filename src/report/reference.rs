@@ -7,7 +7,7 @@ use super::document::Example;
 use crate::cluster::{Assignment, Codebook, CodebookParams, assign, fit_together};
 use crate::corpus::{CollectedTexts, ContentHash, Corpus, Input, TextTally, cut};
 use crate::embed::{EmbeddedCorpus, EncoderId};
-use crate::profile::{HELD_OUT, LEAST_TEXTS_TO_HALVE, Profile};
+use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::vectors::EmbeddingMatrix;
 use crate::{Error, Result};
@@ -92,7 +92,7 @@ impl Reference {
         progress: &dyn Progress,
     ) -> Result<Placing> {
         if let Kind::Profile { profile, vectors, .. } = &self.0
-            && let counted = held_out(profile)
+            && let counted = profile.held_out_texts_per_leaf()
             && (profile.sample.is_none() || counted.iter().sum::<u64>() > vectors.len() as u64)
         {
             let codebook = profile.codebook.clone();
@@ -224,16 +224,6 @@ impl Reference {
                 frozen,
             },
         }
-    }
-}
-
-/// The texts of every leaf that a profile's codebook was not fitted to; all of a profile too small to halve.
-fn held_out(profile: &Profile) -> Vec<u64> {
-    let halved = profile.distinct_texts() >= LEAST_TEXTS_TO_HALVE;
-    if profile.provenance.fitted && halved {
-        profile.texts_per_leaf_of_half(HELD_OUT)
-    } else {
-        profile.texts_per_leaf()
     }
 }
 

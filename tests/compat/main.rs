@@ -44,6 +44,9 @@ fn profile_of_version_1() {
     assert_eq!(sample.vectors[..8], [127, -1, 13, -18, 4, -19, 6, -8]);
     assert_eq!(sample.texts.as_ref().unwrap()[0], "rain text 56");
 
+    // Its version knew no prototypes.
+    assert_eq!(profile.prototypes, None);
+
     let provenance = &profile.provenance;
     assert_eq!((provenance.seed, provenance.fitted), (3, true));
     assert_eq!(provenance.versions.iter().collect::<Vec<_>>(), ["0.1.0"]);

@@ -1,4 +1,4 @@
-//! CLINC150 and its vectors.
+//! CLINC150 and SNIPS, and their vectors.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,22 +21,37 @@ pub(crate) struct Split {
 
 /// CLINC150's splits by name, embedded by the encoder inside the binary.
 pub(crate) static CLINC: LazyLock<Option<BTreeMap<String, Split>>> = LazyLock::new(|| {
-    let file = clinc_file();
+    let (file, options) =
+        (clinc_file(), CorpusOptions { source: Some("split".to_owned()), ..CorpusOptions::default() });
+    load(&file, &options, |embedded, row| embedded.records.sources.get(row).unwrap().to_owned())
+});
+
+/// SNIPS, all of it in one split.
+pub(crate) static SNIPS: LazyLock<Option<Split>> = LazyLock::new(|| {
+    load(&folder().join("snips/snips.jsonl"), &CorpusOptions::default(), |_, _| String::new())?.remove("")
+});
+
+/// The splits of a file; `split_of` names that of a row. `None` where there is no such file.
+fn load(
+    file: &Path,
+    options: &CorpusOptions,
+    split_of: impl Fn(&EmbeddedCorpus, usize) -> String,
+) -> Option<BTreeMap<String, Split>> {
     if !file.is_file() {
         eprintln!("SKIPPED: {} is absent; name the folder of the shared corpora with SEMCOV_DATA", file.display());
         return None;
     }
-    let (_, embedded) = embed(&file, &CorpusOptions { source: Some("split".to_owned()), ..CorpusOptions::default() });
+    let (_, embedded) = embed(file, options);
     let mut splits: BTreeMap<String, Split> = BTreeMap::new();
     let mut rows: Vec<usize> = (0..embedded.records.len()).collect();
     rows.sort_by_key(|&row| embedded.records.text(row));
     let mut seen = std::collections::BTreeSet::new();
     for row in rows {
-        let (name, text) = (embedded.records.sources.get(row).unwrap(), embedded.records.text(row).unwrap());
-        if !seen.insert((name, text)) {
+        let (name, text) = (split_of(&embedded, row), embedded.records.text(row).unwrap());
+        if !seen.insert((name.clone(), text)) {
             continue;
         }
-        let split = splits.entry(name.to_owned()).or_default();
+        let split = splits.entry(name).or_default();
         split.dim = embedded.vectors.dim();
         split.vectors.resize(split.vectors.len() + split.dim, 0.0);
         let place = split.vectors.len() - split.dim;
@@ -44,11 +59,14 @@ pub(crate) static CLINC: LazyLock<Option<BTreeMap<String, Split>>> = LazyLock::n
         split.labels.push(embedded.records.labels.get(row).unwrap().to_owned());
     }
     Some(splits)
-});
+}
+
+fn folder() -> PathBuf {
+    std::env::var_os("SEMCOV_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+}
 
 fn clinc_file() -> PathBuf {
-    let folder = std::env::var_os("SEMCOV_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
-    folder.join("clinc150/data_full.json")
+    folder().join("clinc150/data_full.json")
 }
 
 /// The queries of one of CLINC150's splits, with their intents.

@@ -10,11 +10,12 @@
 //! others of the same kind, and statistics over the former flag two to three times as many good rows as they say. A
 //! held-out row's own score leaves its distance out of mu and sigma.
 //!
-//! Cost: rows x K x dim multiplications, and the fit of k-means. Memory: K centroids and three numbers for each.
+//! Cost: rows x K x dim multiplications of 8 bits, and the fit of k-means. Memory: K centroids, in f32 and in 8 bits, and
+//! three numbers for each.
 
 use crate::Result;
 use crate::cluster::kmeans::KMeansParams;
-use crate::cluster::{Assignment, assign};
+use crate::cluster::{Assignment, Centroids};
 use crate::progress::Progress;
 use crate::vectors::Rows;
 
@@ -40,7 +41,7 @@ impl Default for CentroidParams {
 
 impl CentroidParams {
     /// K-means for prototypes of `n` training rows.
-    pub(in crate::ood) fn k_means(&self, n: usize) -> KMeansParams {
+    pub(crate) fn k_means(&self, n: usize) -> KMeansParams {
         let k = n.checked_div(self.rows_per_prototype).unwrap_or(0).clamp(1, self.max_prototypes.max(1));
         // All training rows up to the most prototypes; beyond, twice as many per prototype as the fewest below.
         let points_per_cluster = self.rows_per_prototype.saturating_mul(2);
@@ -56,9 +57,9 @@ const SHRINKAGE: f64 = 20.0;
 const LEAST_SIGMA: f64 = 1e-3;
 
 /// Prototypes and the statistics of the distances to them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct CentroidScore {
-    prototypes: Vec<f32>,
+    prototypes: Centroids,
     of_prototype: Vec<Tally>,
     of_all: Tally,
 }
@@ -75,24 +76,41 @@ impl CentroidScore {
         params: &CentroidParams,
         progress: &dyn Progress,
     ) -> Result<(Self, Vec<f32>)> {
-        let prototypes = params.k_means(training.len()).check()?.fit(training, None, progress).centroids;
-        let mut fit = Self {
-            of_prototype: vec![Tally::default(); prototypes.len() / training.dim()],
-            of_all: Tally::default(),
-            prototypes,
-        };
+        let centroids = params.k_means(training.len()).check()?.fit(training, None, progress).centroids;
+        let prototypes = Centroids::new(training.dim(), centroids);
+        let mut fit =
+            Self { of_prototype: vec![Tally::default(); prototypes.len()], of_all: Tally::default(), prototypes };
         let found = fit.nearest(held_out);
         for (prototype, distance) in pairs(&found) {
             fit.of_prototype[prototype].add(distance);
             fit.of_all.add(distance);
         }
-        let left_out = pairs(&found)
-            .map(|(prototype, d)| z(d, fit.of_prototype[prototype].without(d), fit.of_all.without(d)))
-            .collect::<Vec<_>>();
+        let left_out = pairs(&found).map(|(prototype, distance)| fit.left_out(prototype, distance)).collect::<Vec<_>>();
         progress.advance(held_out.len() as u64, 0);
         // Without prototypes nothing was found, and there is nothing to compare with.
         let left_out = if left_out.is_empty() { vec![0.0; held_out.len()] } else { left_out };
         Ok((fit, left_out))
+    }
+
+    /// From prototypes, K unit vectors, and the distances of held-out rows to each of them.
+    ///
+    /// # Panics
+    /// If there are prototypes without a tally, or tallies without a prototype.
+    #[must_use]
+    pub fn new(dim: usize, prototypes: Vec<f32>, of_prototype: Vec<Tally>) -> Self {
+        assert_eq!(prototypes.len(), dim * of_prototype.len(), "one tally per prototype");
+        let of_all = of_prototype.iter().copied().fold(Tally::default(), Tally::with);
+        Self { prototypes: Centroids::new(dim, prototypes), of_prototype, of_all }
+    }
+
+    /// The score of a held-out row that is nearest to a prototype at some distance, 0 to 2, with that distance left out
+    /// of the statistics; 0 where there is nothing else to compare with.
+    ///
+    /// # Panics
+    /// If there is no such prototype.
+    #[must_use]
+    pub fn left_out(&self, prototype: usize, distance: f64) -> f32 {
+        z(distance, self.of_prototype[prototype].without(distance), self.of_all.without(distance))
     }
 
     /// Scores of rows that are in neither set; 0 where there is nothing to compare with.
@@ -104,8 +122,17 @@ impl CentroidScore {
         pairs(&self.nearest(queries)).map(|(prototype, d)| z(d, self.of_prototype[prototype], self.of_all)).collect()
     }
 
+    /// Distances of rows to their nearest prototypes, 0 to 2; 0 where there is none.
+    #[must_use]
+    pub fn distances(&self, queries: Rows<'_>) -> Vec<f32> {
+        if self.prototypes.is_empty() {
+            return vec![0.0; queries.len()];
+        }
+        self.nearest(queries).similarity.into_iter().map(|similarity| 1.0 - similarity).collect()
+    }
+
     fn nearest(&self, rows: Rows<'_>) -> Assignment {
-        if self.prototypes.is_empty() { Assignment::default() } else { assign(rows, &self.prototypes) }
+        if self.prototypes.is_empty() { Assignment::default() } else { self.prototypes.assign(rows) }
     }
 }
 
@@ -116,10 +143,13 @@ fn pairs(found: &Assignment) -> impl Iterator<Item = (usize, f64)> {
 
 /// Count, sum and sum of squares of some distances.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Tally {
-    count: f64,
-    sum: f64,
-    squares: f64,
+pub struct Tally {
+    /// How many.
+    pub count: f64,
+    /// Their sum.
+    pub sum: f64,
+    /// The sum of their squares.
+    pub squares: f64,
 }
 
 impl Tally {
@@ -127,6 +157,11 @@ impl Tally {
         self.count += 1.0;
         self.sum += distance;
         self.squares += distance * distance;
+    }
+
+    /// Both together.
+    fn with(self, other: Self) -> Self {
+        Self { count: self.count + other.count, sum: self.sum + other.sum, squares: self.squares + other.squares }
     }
 
     fn without(self, distance: f64) -> Self {

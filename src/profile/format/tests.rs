@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::profile::SampleParams;
 use crate::profile::fixture::{fitted, lines, sampling};
+use crate::vectors::EmbeddingMatrix;
 
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| fitted(&lines(80, 21), 6, &sampling(12)));
 static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| PROFILE.to_bytes().unwrap());
@@ -20,6 +21,7 @@ fn reads_what_it_wrote() {
     profile.sample.as_mut().unwrap().texts = None;
     assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
     profile.sample = None;
+    profile.prototypes = None;
     profile.observed.sources.clear();
     assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -44,6 +46,12 @@ fn large(leaves: usize, rows: u64, sampled: usize) -> Profile {
     profile.region_names = profile.leaf_names[..leaves.min(50)].to_vec();
     // The mean of a leaf's unit vectors has no component as large as this in practice.
     let sum = (0.5 * (2 * rows) as f64) as i64 * 65_536;
+    let held_out = DistanceSums {
+        rows,
+        distance: rows as i64 * LARGEST,
+        squares: rows as i64 * LARGEST * LARGEST,
+        histogram: std::array::from_fn(|bin| if bin == 0 { rows } else { 0 }),
+    };
     let leaf = LeafSums {
         rows: [rows; 2],
         distance: [rows as i64 * LARGEST; 2],
@@ -51,6 +59,11 @@ fn large(leaves: usize, rows: u64, sampled: usize) -> Profile {
         histogram: std::array::from_fn(|_| std::array::from_fn(|bin| if bin == 0 { rows } else { 0 })),
         sum: vec![sum; dim],
     };
+    // Three prototypes a leaf, as for 100 distinct texts, with the held-out rows of the leaf at one of them.
+    let sums = |i: usize| if i.is_multiple_of(3) { held_out.clone() } else { DistanceSums::default() };
+    let prototypes = profile.prototypes.as_mut().unwrap();
+    (prototypes.dim, prototypes.centroids, prototypes.sums) =
+        (dim, unit.repeat(3 * leaves), (0..3 * leaves).map(sums).collect());
     let all = 2 * rows * leaves as u64;
     let sum = leaf.sum.iter().map(|x| x * leaves as i64).collect();
     profile.observed = Observed {
@@ -90,7 +103,7 @@ fn small_enough() {
         let profile = large(leaves, rows, sampled);
         let bytes = profile.to_bytes().unwrap();
         assert_eq!(read(&bytes).unwrap(), profile);
-        let most = most + sampled * (400 + 10);
+        let most = most + sampled * (400 + 10) + 3 * leaves * if rows < 65_536 { 1_040 } else { 1_300 };
         assert!(bytes.len() <= most, "{leaves} leaves, {sampled} texts: {} > {most} bytes", bytes.len());
     }
 }
@@ -129,6 +142,24 @@ fn with_head(change: impl FnOnce(&mut Head)) -> Vec<u8> {
     serialize(tensors.iter(), Some(HashMap::from([(KEY.to_owned(), json)]))).unwrap()
 }
 
+fn prototypes(profile: &mut Profile) -> &mut Prototypes {
+    profile.prototypes.as_mut().unwrap()
+}
+
+/// Prototypes are optional, but not in parts.
+#[test]
+fn half_of_the_prototypes() {
+    let head = PROFILE.to_head();
+    let bytes = PROFILE.to_bytes().unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    for name in ["centroids", "halved", "rows", "distance", "squares", "histogram"] {
+        let mut tensors = Tensors::of(&file);
+        tensors.put_unsigned(&format!("prototypes.{name}"), &[1, 1], &[2]);
+        assert!(assemble(PROFILE.to_head(), &tensors).is_err(), "{name}");
+    }
+    assert_eq!(assemble(head, &Tensors::of(&file)).unwrap(), *PROFILE);
+}
+
 #[test]
 fn what_contradicts_itself() {
     let heads: [fn(&mut Head); 9] = [
@@ -146,7 +177,7 @@ fn what_contradicts_itself() {
         let message = message(read(&with_head(change)));
         assert!(message.contains("its content is not what semcov writes"), "{i}: {message}");
     }
-    let profiles: [fn(&mut Profile); 16] = [
+    let profiles: [fn(&mut Profile); 24] = [
         |profile| profile.codebook.leaves[0] = f32::NAN,
         |profile| profile.codebook.regions.fill(0.0),
         |profile| profile.codebook.region_of_leaf[0] = 1,
@@ -159,6 +190,17 @@ fn what_contradicts_itself() {
         |profile| profile.observed.leaves[0].histogram[0][0] += 1,
         |profile| profile.observed.leaves[0].sum[0] += 1,
         |profile| profile.observed.leaves[0].sum[0] = i64::MIN,
+        |profile| prototypes(profile).centroids[0] = f32::NAN,
+        |profile| prototypes(profile).centroids.fill(0.5),
+        |profile| prototypes(profile).halved = false,
+        |profile| prototypes(profile).sums[0].rows += 1,
+        |profile| prototypes(profile).sums[0].distance = i64::MAX,
+        |profile| prototypes(profile).sums[0].squares = -1,
+        |profile| prototypes(profile).sums[0].histogram[5] += 1,
+        |profile| {
+            let prototypes = prototypes(profile);
+            (prototypes.centroids, prototypes.sums) = (vec![], vec![]);
+        },
         |profile| profile.sample.as_mut().unwrap().leaves[3] = 6,
         |profile| profile.sample.as_mut().unwrap().hashes.swap(0, 1),
         |profile| profile.sample.as_mut().unwrap().rows[0] = u32::MAX,
@@ -204,6 +246,12 @@ proptest! {
             let _ = (profile.summary(), crate::profile::diff(&PROFILE, &profile));
             let texts = profile.texts_per_leaf();
             prop_assert!(texts.iter().zip(profile.rows_per_leaf()).all(|(&texts, rows)| texts <= rows));
+            if let Some((score, calibration)) = profile.centroid_score() {
+                let rows = EmbeddingMatrix::from_f32(6, &[0.5; 12]);
+                let p_values = score.score((&rows).into()).into_iter().map(|score| calibration.p_value(score));
+                prop_assert!(p_values.into_iter().all(|p| p > 0.0 && p <= 1.0));
+            }
+            let _ = profile.mahalanobis_score();
             let _ = profile.sample.as_ref().map(|sample| sample.matrix(profile.codebook.dim));
             if let Ok(merged) = profile.merge(PROFILE.clone()) {
                 prop_assert_eq!(merged.rows_with_text(), 2 * PROFILE.rows_with_text());

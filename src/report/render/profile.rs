@@ -59,6 +59,13 @@ fn headline(page: &mut Page, profile: &ProfileSummary) {
     );
     page.item(
         "",
+        &match profile.prototypes {
+            None => "no prototypes to score outliers by: an earlier version fitted the codebook".to_owned(),
+            Some(n) => format!("{} to score outliers by", counted(n as u64, "prototype")),
+        },
+    );
+    page.item(
+        "",
         &match profile.sample {
             None => "compact: no texts sampled".to_owned(),
             Some(n) => format!(
@@ -154,6 +161,7 @@ mod tests {
             bad_rows: 1,
             distinct_texts: 14_400_000,
             distinct_texts_exact: false,
+            prototypes: Some(4_096),
             sample: Some(10_000),
             examples: false,
             regions: HOSTILE.iter().enumerate().map(region).collect(),
