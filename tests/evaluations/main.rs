@@ -13,3 +13,5 @@ mod gaps;
 mod lift;
 mod outliers;
 mod profiles;
+mod screening;
+mod shift;
