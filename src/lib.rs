@@ -3,7 +3,7 @@
 //! What code coverage is to a test suite, semcov is to a training corpus. Records are read from files
 //! ([`corpus`]), embedded ([`embed`], [`vectors`]), clustered ([`cluster`]), summed up in files that merge
 //! ([`profile`]), judged against each other ([`ood`], [`coverage`]), turned into a first augmentation plan ([`plan`])
-//! and gathered in one document ([`report`]).
+//! and gathered in one document ([`report`]). New data is judged beside a reference row by row ([`screen`]).
 //!
 //! The library never prints, exits or reads the environment: progress is a callback ([`progress::Progress`]),
 //! errors are values ([`Error`]), and parallel stages run in the rayon pool of the caller.
@@ -18,7 +18,9 @@ pub mod plan;
 pub mod profile;
 pub mod progress;
 pub mod report;
+pub mod screen;
 pub mod stats;
+pub mod table;
 pub mod vectors;
 
 pub use error::{Error, Result};

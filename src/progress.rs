@@ -11,6 +11,8 @@ pub enum Stage {
     Observe,
     /// Scoring every text against the rest of the corpus.
     Score,
+    /// Reading, embedding and screening a data drop: units are rows.
+    Screen,
     /// Comparing the corpus with its reference: every text is visited twice.
     Compare,
     /// Reading the corpus once more for the texts that the report shows.

@@ -8,7 +8,7 @@ use crate::cluster::kmeans::KMeansParams;
 use crate::corpus::RecordTable;
 use crate::coverage::{Balls, CoverageScore, Covered, HoleTest, LeafTest, find_gaps, find_holes, find_surplus};
 use crate::embed::EmbeddedCorpus;
-use crate::ood::{Calibration, LocalScore};
+use crate::ood::{Calibration, LocalParams, LocalScore};
 use crate::profile::{HELD_OUT, half};
 use crate::progress::{Progress, Silent, Stage};
 use crate::report::ReportParams;
@@ -158,7 +158,7 @@ fn novel(
     if ((sample.len() + 1) as f32) < 1.0 / NOVEL_ALPHA {
         return Ok(None);
     }
-    let local = LocalScore::fit(sample, NEIGHBOURS, &Silent);
+    let local = LocalScore::fit(sample, LocalParams { neighbours: NEIGHBOURS, ..LocalParams::default() }, &Silent);
     let calibration = Calibration::new(local.left_out());
     let scores = local.score(corpus.into(), progress);
     let novel: Vec<u32> =

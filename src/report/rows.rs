@@ -1,31 +1,11 @@
-//! What was found about every record, one row each, as Parquet or JSON lines.
+//! What was found about every record, one row each.
 //!
-//! Rows are written as they come: memory holds one batch and one row group, whatever the number of rows. The Parquet
-//! file has the columns `x` and `y` that embedding-atlas takes as a projection.
+//! The Parquet file has the columns `x` and `y` that embedding-atlas takes as a projection.
 
-use std::io::{BufWriter, Write};
-use std::path::Path;
-use std::sync::Arc;
-
-use arrow_array::builder::{BooleanBuilder, Float32Builder, Float64Builder, StringBuilder, UInt32Builder};
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use arrow_schema::{DataType, Field};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
-
-/// Rows handed to the Parquet writer at a time.
-const BATCH_ROWS: usize = 8_192;
-/// Bytes of ids handed to the Parquet writer at a time.
-const BATCH_BYTES: usize = 8 << 20;
-/// Rows of a Parquet row group.
-const GROUP_ROWS: usize = 128 * 1024;
-/// Bytes that a Parquet row group takes in memory.
-const GROUP_BYTES: usize = 64 << 20;
+use crate::table::TableRow;
 
 /// What was found about one record. A record without text has its id and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,107 +36,9 @@ pub struct RowRecord<'a> {
     pub y: Option<f32>,
 }
 
-/// A format of the rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowFormat {
-    /// Apache Parquet, compressed with Zstandard.
-    Parquet,
-    /// One JSON object a line.
-    Jsonl,
-}
-
-impl RowFormat {
-    /// The format that the name of a file asks for: `.parquet`, `.jsonl` or `.ndjson`, in any case.
-    ///
-    /// # Errors
-    /// For any other name.
-    pub fn of_path(path: &Path) -> Result<Self> {
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-        match extension.as_deref() {
-            Some("parquet") => Ok(Self::Parquet),
-            Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
-            _ => Err(Error::Setting {
-                setting: "rows",
-                expected: "a file that ends in .parquet, .jsonl or .ndjson".to_owned(),
-                got: path.display().to_string(),
-            }),
-        }
-    }
-}
-
-/// Writes rows to any writer. Nothing is complete before [`RowWriter::finish`].
-pub struct RowWriter<W: Write + Send>(Format<W>);
-
-enum Format<W: Write + Send> {
-    Parquet(Box<ParquetRows<W>>),
-    Jsonl(BufWriter<W>),
-}
-
-impl<W: Write + Send> RowWriter<W> {
-    /// Starts a file in `writer`.
-    ///
-    /// # Errors
-    /// If the header cannot be written.
-    pub fn new(writer: W, format: RowFormat) -> Result<Self> {
-        Ok(Self(match format {
-            RowFormat::Parquet => Format::Parquet(Box::new(ParquetRows::new(writer)?)),
-            RowFormat::Jsonl => Format::Jsonl(BufWriter::new(writer)),
-        }))
-    }
-
-    /// Adds a row.
-    ///
-    /// # Errors
-    /// If the writer fails.
-    pub fn write(&mut self, row: &RowRecord<'_>) -> Result<()> {
-        match &mut self.0 {
-            Format::Parquet(rows) => rows.write(row),
-            Format::Jsonl(writer) => {
-                serde_json::to_writer(&mut *writer, row).map_err(std::io::Error::from)?;
-                Ok(writer.write_all(b"\n")?)
-            }
-        }
-    }
-
-    /// Writes what is still held, and the footer, and gives the writer back.
-    ///
-    /// # Errors
-    /// If the writer fails.
-    pub fn finish(self) -> Result<W> {
-        match self.0 {
-            Format::Parquet(rows) => rows.finish(),
-            Format::Jsonl(writer) => Ok(writer.into_inner().map_err(std::io::IntoInnerError::into_error)?),
-        }
-    }
-}
-
-struct ParquetRows<W: Write + Send> {
-    writer: ArrowWriter<W>,
-    schema: SchemaRef,
-    batch: Columns,
-}
-
-/// The columns of the rows not yet handed to the Parquet writer.
-#[derive(Default)]
-struct Columns {
-    rows: usize,
-    bytes: usize,
-    corpus: StringBuilder,
-    id: StringBuilder,
-    leaf: UInt32Builder,
-    region: UInt32Builder,
-    similarity: Float64Builder,
-    score: Float64Builder,
-    p_value: Float64Builder,
-    covered: BooleanBuilder,
-    duplicate_of: StringBuilder,
-    x: Float32Builder,
-    y: Float32Builder,
-}
-
-impl<W: Write + Send> ParquetRows<W> {
-    fn new(writer: W) -> Result<Self> {
-        let schema = Arc::new(Schema::new(vec![
+impl TableRow for RowRecord<'_> {
+    fn columns() -> Vec<Field> {
+        vec![
             Field::new("corpus", DataType::Utf8, false),
             Field::new("id", DataType::Utf8, false),
             Field::new("leaf", DataType::UInt32, true),
@@ -168,83 +50,20 @@ impl<W: Write + Send> ParquetRows<W> {
             Field::new("duplicate_of", DataType::Utf8, true),
             Field::new("x", DataType::Float32, true),
             Field::new("y", DataType::Float32, true),
-        ]));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .build();
-        let writer = ArrowWriter::try_new(writer, schema.clone(), Some(properties)).map_err(io_error)?;
-        Ok(Self { writer, schema, batch: Columns::default() })
+        ]
     }
 
-    fn write(&mut self, row: &RowRecord<'_>) -> Result<()> {
-        let RowRecord { corpus, id, leaf, region, similarity, score, p_value, covered, duplicate_of, x, y } = *row;
-        let batch = &mut self.batch;
-        batch.rows += 1;
-        batch.bytes += id.len() + duplicate_of.map_or(0, str::len);
-        batch.corpus.append_value(corpus);
-        batch.id.append_value(id);
-        batch.leaf.append_option(leaf);
-        batch.region.append_option(region);
-        batch.similarity.append_option(similarity);
-        batch.score.append_option(score);
-        batch.p_value.append_option(p_value);
-        batch.covered.append_option(covered);
-        batch.duplicate_of.append_option(duplicate_of);
-        batch.x.append_option(x);
-        batch.y.append_option(y);
-        if batch.rows >= BATCH_ROWS || batch.bytes >= BATCH_BYTES {
-            self.flush_batch()?;
-        }
-        Ok(())
+    fn text_bytes(&self) -> usize {
+        self.id.len() + self.duplicate_of.map_or(0, str::len)
     }
-
-    fn flush_batch(&mut self) -> Result<()> {
-        let mut batch = std::mem::take(&mut self.batch);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(batch.corpus.finish()),
-            Arc::new(batch.id.finish()),
-            Arc::new(batch.leaf.finish()),
-            Arc::new(batch.region.finish()),
-            Arc::new(batch.similarity.finish()),
-            Arc::new(batch.score.finish()),
-            Arc::new(batch.p_value.finish()),
-            Arc::new(batch.covered.finish()),
-            Arc::new(batch.duplicate_of.finish()),
-            Arc::new(batch.x.finish()),
-            Arc::new(batch.y.finish()),
-        ];
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(ParquetError::from).map_err(io_error)?;
-        self.writer.write(&batch).map_err(io_error)?;
-        if self.writer.memory_size() > GROUP_BYTES {
-            self.writer.flush().map_err(io_error)?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<W> {
-        if self.batch.rows > 0 {
-            self.flush_batch()?;
-        }
-        self.writer.into_inner().map_err(io_error)
-    }
-}
-
-/// The writer's own error where that is what failed, so that a closed pipe can be told from a full disk.
-fn io_error(error: ParquetError) -> Error {
-    let error = match error {
-        ParquetError::External(source) => match source.downcast::<std::io::Error>() {
-            Ok(error) => *error,
-            Err(source) => std::io::Error::other(source),
-        },
-        other => std::io::Error::other(other),
-    };
-    error.into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{BATCH_ROWS, TableFormat, TableWriter};
+    use arrow_array::Array as _;
+    use arrow_array::ArrayRef;
     use arrow_array::cast::AsArray as _;
     use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -274,7 +93,7 @@ mod tests {
         if i == 7 { "</script>\u{1b}[31m\n\"quoted\" 文字".to_owned() } else { format!("row-{i}") }
     }
 
-    fn write<W: Write + Send>(writer: &mut RowWriter<W>, n: u32) {
+    fn write<W: std::io::Write + Send>(writer: &mut TableWriter<W>, n: u32) {
         for i in 0..n {
             writer.write(&row(i, &id(i), &id(i.wrapping_sub(1)))).unwrap();
         }
@@ -283,7 +102,8 @@ mod tests {
     #[test]
     fn parquet_reads_back() {
         let n = 3 * BATCH_ROWS as u32 + 17;
-        let mut writer = RowWriter::new(tempfile::tempfile().unwrap(), RowFormat::Parquet).unwrap();
+        let mut writer =
+            TableWriter::new::<RowRecord<'_>>(tempfile::tempfile().unwrap(), TableFormat::Parquet).unwrap();
         write(&mut writer, n);
         let file = writer.finish().unwrap();
         let mut i = 0;
@@ -318,7 +138,7 @@ mod tests {
 
     #[test]
     fn json_lines_read_back() {
-        let mut writer = RowWriter::new(Vec::new(), RowFormat::Jsonl).unwrap();
+        let mut writer = TableWriter::new::<RowRecord<'_>>(Vec::new(), TableFormat::Jsonl).unwrap();
         write(&mut writer, 20);
         let text = String::from_utf8(writer.finish().unwrap()).unwrap();
         assert_eq!(text.lines().count(), 20);
@@ -335,7 +155,8 @@ mod tests {
     fn row_groups_are_bounded_in_rows_and_bytes() {
         // Incompressible ids of 64 kB: a row group is full long before it has its rows.
         let mut state = 1_u64;
-        let mut writer = RowWriter::new(tempfile::tempfile().unwrap(), RowFormat::Parquet).unwrap();
+        let mut writer =
+            TableWriter::new::<RowRecord<'_>>(tempfile::tempfile().unwrap(), TableFormat::Parquet).unwrap();
         for _ in 0..1_500 {
             let id: String = (0..65_536)
                 .map(|_| {
@@ -348,17 +169,5 @@ mod tests {
         let file = writer.finish().unwrap();
         let groups = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().metadata().num_row_groups();
         assert!(groups >= 2, "{groups}");
-    }
-
-    #[test]
-    fn format_follows_the_name() {
-        for (name, format) in
-            [("a.parquet", RowFormat::Parquet), ("A.JSONL", RowFormat::Jsonl), ("b.ndjson", RowFormat::Jsonl)]
-        {
-            assert_eq!(RowFormat::of_path(Path::new(name)).unwrap(), format);
-        }
-        for name in ["rows.csv", "rows", ".parquet"] {
-            assert!(RowFormat::of_path(Path::new(name)).is_err(), "{name}");
-        }
     }
 }

@@ -2,4 +2,5 @@
 
 mod reference;
 mod report;
+mod screen;
 mod sessions;

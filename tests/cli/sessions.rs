@@ -46,6 +46,7 @@ fn help() {
         &[
             "semcov --help",
             "semcov report --help",
+            "semcov screen --help",
             "semcov plan --help",
             "semcov embed -h",
             "semcov profile --help",
@@ -87,6 +88,20 @@ fn reference() {
             "semcov plan corpus.jsonl --reference reference.jsonl --vectors vector --leaves 4 --budget 9",
             "semcov plan corpus.jsonl --vectors vector --leaves 4 --budget 9 --target sqrt --format markdown -q",
             "semcov plan corpus.jsonl --vectors vector --weights - -q",
+        ],
+    ));
+}
+
+/// Half of the reference is about travel, of which the corpus has little.
+#[test]
+fn screen() {
+    insta::assert_snapshot!(session(
+        "corpus",
+        &[
+            "semcov screen reference.jsonl --against corpus.jsonl --vectors vector --alpha 0.1",
+            "semcov screen reference.jsonl --against corpus.jsonl --vectors vector --alpha 0.1 --format markdown -q",
+            "semcov screen corpus.jsonl --against reference.jsonl --vectors vector --flagged - --fail-on flagged>0",
+            "semcov screen corpus.jsonl --against reference.jsonl --vectors vector --score lof",
         ],
     ));
 }

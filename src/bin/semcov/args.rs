@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::console::Verbosity;
-use crate::settings::{PlanSettings, Settings};
+use crate::settings::{PlanSettings, ScreenSettings, Settings};
 
 /// Semantic coverage for training data: what a corpus covers, what it lacks, what does not belong.
 #[derive(Debug, Parser)]
@@ -42,6 +42,15 @@ pub(crate) enum Command {
   semcov report 'data/*.parquet' --text '{instruction}\\n{input}' --source origin --json report.json
   zstdcat drop.jsonl.zst | semcov report - --format markdown")]
     Report(ReportArgs),
+
+    /// Screen a data drop row by row: what belongs beside the reference, what does not, and whether the drop has shifted
+    #[command(after_help = "Examples:
+  semcov screen drop.jsonl --against train.semcov -o kept.jsonl --flagged flagged.jsonl
+  semcov screen drop.parquet --against train.parquet --fdr 0.1 --review queue.jsonl
+  zcat drop.jsonl.gz | semcov screen - --against train.semcov -o - --fail-on shift,flagged>10%
+
+Exit codes: 0 done, 1 a condition of --fail-on holds, 2 could not judge.")]
+    Screen(Box<ScreenArgs>),
 
     /// Plan what to add: how many examples each leaf needs, from which seeds, and the requests that generate them
     #[command(after_help = "Examples:
@@ -82,7 +91,7 @@ pub(crate) enum Command {
   semcov man ~/.local/share/man/man1")]
     Man(ManArgs),
 
-    /// Print the JSON schema of the report, or of a plan
+    /// Print the JSON schema of the report, of a plan, or of a screening
     #[command(after_help = "Example:
   semcov schema report > report.schema.json")]
     Schema(SchemaArgs),
@@ -156,9 +165,68 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub markdown: Option<PathBuf>,
 
-    /// Write what was found of every record: .parquet, or JSONL under any other name (- for standard output)
+    /// Write what was found of every record: .parquet, .jsonl or .ndjson (- for JSONL on standard output)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub rows: Option<PathBuf>,
+
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table", env = "SEMCOV_FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ScreenArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+
+    /// What the rows should belong to: a profile, or files of rows (the option may be repeated), which are fitted to a
+    /// profile that is kept in the cache
+    #[arg(long, required = true, value_name = "REF", env = "SEMCOV_AGAINST", help_heading = "Reference")]
+    pub against: Vec<String>,
+
+    /// Column with the reference's text, or a template over columns [default: as for the drop]
+    #[arg(long, value_name = "COLUMN|TEMPLATE", env = "SEMCOV_AGAINST_TEXT", help_heading = "Reference")]
+    pub against_text: Option<String>,
+
+    /// Vectors that the reference brings [default: the column of --vectors]
+    #[arg(long, value_name = "COLUMN|FILE.npy", env = "SEMCOV_AGAINST_VECTORS", help_heading = "Reference")]
+    pub against_vectors: Option<String>,
+
+    #[command(flatten)]
+    pub screen: ScreenSettings,
+
+    /// Write the rows that are kept, as they came; .gz and .zst compress (- for standard output)
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Write the rows that are flagged, as they came (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub flagged: Option<PathBuf>,
+
+    /// Write what was found of every row: .parquet, .jsonl or .ndjson (- for JSONL on standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub scores: Option<PathBuf>,
+
+    /// Write the flagged texts for review, group by group, as JSONL with an empty field `verdict`
+    #[arg(long, value_name = "FILE", help_heading = "Review")]
+    pub review: Option<PathBuf>,
+
+    /// Heed the verdicts in a reviewed file: accepted texts are kept, rejected ones and their near copies flagged (the
+    /// option may be repeated)
+    #[arg(long, value_name = "FILE", help_heading = "Review")]
+    pub decisions: Vec<PathBuf>,
+
+    /// Write the reference with the accepted rows merged into it
+    #[arg(long, value_name = "NAME.semcov", requires = "decisions", help_heading = "Review")]
+    pub merge_accepted: Option<PathBuf>,
+
+    /// Write the screening as JSON; `semcov schema screening` prints its schema (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// Write the screening as Markdown (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
 
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "table", env = "SEMCOV_FORMAT", help_heading = "Output")]
@@ -197,7 +265,7 @@ pub(crate) struct PlanArgs {
     pub format: Format,
 }
 
-/// What `report`, `plan` and `profile diff` print on standard output.
+/// What `report`, `plan`, `screen` and `profile diff` print on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// A summary for the terminal
@@ -387,6 +455,8 @@ pub(crate) enum Document {
     Report,
     /// `semcov plan --format json`
     Plan,
+    /// `semcov screen --json`
+    Screening,
 }
 
 #[derive(Args, Debug)]

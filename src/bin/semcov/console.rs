@@ -64,6 +64,11 @@ impl Console {
         }
     }
 
+    /// A condition to fail on that holds: said even to those who want to hear of errors only.
+    pub(crate) fn failure(&self, message: impl Display) {
+        self.print(paint("failed: ", Style::new().red().bold()), message);
+    }
+
     /// What was embedded, what was known already, and how fast it went.
     pub(crate) fn embedded(&self, counts: &Counts, elapsed: Duration) {
         let Counts { embedded, reused, .. } = *counts;
@@ -172,6 +177,7 @@ fn name(stage: Stage) -> &'static str {
         Stage::Cluster => "clustering",
         Stage::Observe => "observing",
         Stage::Score => "scoring",
+        Stage::Screen => "screening",
         Stage::Compare => "comparing",
         Stage::Collect => "collecting examples",
     }

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// 0: done.
     Pass,
+    /// 1: a condition to fail on holds.
+    Fail,
     /// 2: could not judge: bad input, bad configuration.
     CannotJudge,
 }
@@ -16,6 +18,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Pass => Self::from(0),
+            Exit::Fail => Self::from(1),
             Exit::CannotJudge => Self::from(2),
         }
     }

@@ -18,6 +18,7 @@ fn main() -> std::process::ExitCode {
     let console = console::Console::new(cli.verbosity());
     let outcome = match cli.command {
         Command::Report(args) => commands::report::run(&args, &console),
+        Command::Screen(args) => commands::screen::run(&args, &console),
         Command::Plan(args) => commands::plan::run(&args, &console),
         Command::Embed(args) => commands::embed::run(&args, &console),
         Command::Profile(args) => commands::profile::run(&args, &console),

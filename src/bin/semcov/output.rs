@@ -14,19 +14,58 @@ pub(crate) fn is_stdout(path: &Path) -> bool {
 
 /// Writes a file, or standard output where the path is `-`.
 pub(crate) fn write(path: &Path, write: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>) -> Result<()> {
-    if is_stdout(path) {
-        let mut stdout = BufWriter::new(io::stdout());
-        write(&mut stdout)?;
-        return Ok(stdout.flush()?);
-    }
-    let mut file = BufWriter::new(OutputFile::create(path)?);
-    write(&mut file)?;
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.commit()
+    let mut output = BufWriter::new(Output::open(path)?);
+    write(&mut output)?;
+    output.into_inner().map_err(io::IntoInnerError::into_error)?.commit()
 }
 
 /// Writes text to a file, or to standard output where the path is `-`.
 pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
     write(path, |out| Ok(out.write_all(text.as_bytes())?))
+}
+
+/// A file that appears when it is committed, or standard output.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Stdout(io::Stdout),
+    File(OutputFile),
+}
+
+impl Output {
+    /// Opens the file, or standard output where the path is `-`.
+    ///
+    /// # Errors
+    /// If the folder is missing or not writable.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        if is_stdout(path) { Ok(Self::Stdout(io::stdout())) } else { OutputFile::create(path).map(Self::File) }
+    }
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// If the rest cannot be written, or the file cannot be moved.
+    pub(crate) fn commit(self) -> Result<()> {
+        match self {
+            Self::Stdout(mut stdout) => Ok(stdout.flush()?),
+            Self::File(file) => file.commit(),
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
 }
 
 /// Written beside its place and put there by [`OutputFile::commit`]; dropped before that, it leaves nothing behind

@@ -1,26 +1,28 @@
 //! What a command that reads a corpus starts from: settings, the corpus, its encoder and its vectors.
 
-use std::cell::OnceCell;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, mpsc};
 
 use anyhow::{Context, Result, bail};
 use etcetera::BaseStrategy;
 use semcov::Error;
-use semcov::corpus::{BadRow, Corpus, CorpusOptions};
+use semcov::corpus::{BadRow, Corpus, CorpusOptions, Original, Record, Row};
 use semcov::embed::{
     self, ArtifactOptions, Artifacts, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions,
     TransformerEncoder,
 };
-use semcov::profile::Profile;
+use semcov::profile::{Profile, ProfileParams, SampleParams};
+use semcov::progress::Progress;
 use semcov::report::Reference;
-use semcov::vectors::{NpyReader, VectorStore};
+use semcov::screen::ScreenReference;
+use semcov::vectors::{EmbeddingMatrix, NpyReader, VectorStore};
 
-use crate::args::{CorpusArgs, ReferenceArgs};
+use crate::args::{CorpusArgs, ReferenceArgs, ScreenArgs};
+use crate::commands::profile;
 use crate::console::Console;
 use crate::output::OutputFile;
-use crate::settings::Settings;
+use crate::settings::{Layered as _, ScreenSettings, Settings};
 
 /// A corpus that is open, and the settings it was opened with.
 pub(crate) struct Session {
@@ -30,7 +32,55 @@ pub(crate) struct Session {
     device: Device,
     bad_rows: Option<PathBuf>,
     /// Loaded at the first use: a corpus that brings its vectors needs none.
-    encoder: OnceCell<TransformerEncoder>,
+    encoder: OnceLock<TransformerEncoder>,
+}
+
+/// Another corpus, or a profile, that a command names beside its corpus.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    /// The flag that names it.
+    flag: &'static str,
+    inputs: &'a [String],
+    text: Option<&'a str>,
+    vectors: Option<&'a str>,
+}
+
+impl<'a> From<&'a ReferenceArgs> for Beside<'a> {
+    fn from(args: &'a ReferenceArgs) -> Self {
+        Self {
+            flag: "reference",
+            inputs: &args.reference,
+            text: args.reference_text.as_deref(),
+            vectors: args.reference_vectors.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a ScreenArgs> for Beside<'a> {
+    fn from(args: &'a ScreenArgs) -> Self {
+        Self {
+            flag: "against",
+            inputs: &args.against,
+            text: args.against_text.as_deref(),
+            vectors: args.against_vectors.as_deref(),
+        }
+    }
+}
+
+impl Beside<'_> {
+    /// The profile that is named, if it is one.
+    fn profile(&self) -> Result<Option<Profile>> {
+        let is_named_so = |path: &String| Path::new(path).extension().is_some_and(|extension| extension == "semcov");
+        if self.inputs.len() > 1 && self.inputs.iter().any(is_named_so) {
+            bail!("--{}: expected one profile, or files of rows, got {}", self.flag, self.inputs.join(", "));
+        }
+        match self.inputs {
+            [path] if is_named_so(path) || Profile::is_profile(Path::new(path))? => {
+                Ok(Some(Profile::read(Path::new(path))?))
+            }
+            _ => Ok(None),
+        }
+    }
 }
 
 /// Where a corpus has its vectors, if it brings them.
@@ -40,6 +90,25 @@ enum Given {
 }
 
 impl Given {
+    /// What stands for the encoder's name.
+    fn name(&self) -> String {
+        match self {
+            Self::Column(column) => column.clone(),
+            Self::Npy(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Gives every row its vector, where they lie in a file of their own.
+    fn attach<'r>(
+        &self,
+        rows: impl Iterator<Item = semcov::Result<Row>> + Send + 'r,
+    ) -> Result<Box<dyn Iterator<Item = semcov::Result<Row>> + Send + 'r>> {
+        Ok(match self {
+            Self::Column(_) => Box::new(rows),
+            Self::Npy(path) => Box::new(embed::with_npy(rows, NpyReader::open(path)?)),
+        })
+    }
+
     fn of(vectors: &str) -> Self {
         let is_npy = Path::new(vectors).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
         if is_npy { Self::Npy(vectors.into()) } else { Self::Column(vectors.to_owned()) }
@@ -49,27 +118,47 @@ impl Given {
 impl Session {
     /// Resolves the settings, opens the corpus, and says what was recognised in it.
     pub(crate) fn open(args: &CorpusArgs, console: &Console) -> Result<Self> {
-        let settings = args.settings.resolve(args.config.as_deref())?;
+        let settings = args.settings.resolve(args.config.as_deref(), &Settings::defaults())?;
+        Self::open_with(settings, args, Corpus::open, console)
+    }
+
+    /// A data drop, with the settings of its screening. No row may be bad unless that is asked for, and a drop that is
+    /// decided on row by row is read only once.
+    pub(crate) fn open_drop(args: &ScreenArgs, console: &Console) -> Result<(Self, ScreenSettings)> {
+        let defaults = Settings { max_bad_rows: Some("0".to_owned()), ..Settings::defaults() };
+        let settings = args.corpus.settings.resolve(args.corpus.config.as_deref(), &defaults)?;
+        let screen = args.screen.over(&settings.screen)?;
+        let again = screen.fdr.is_some() || args.merge_accepted.is_some();
+        let open = if again { Corpus::open } else { Corpus::open_once };
+        Ok((Self::open_with(settings, &args.corpus, open, console)?, screen))
+    }
+
+    fn open_with(
+        settings: Settings,
+        args: &CorpusArgs,
+        open: fn(&[String], &CorpusOptions) -> semcov::Result<Corpus>,
+        console: &Console,
+    ) -> Result<Self> {
         let max_bad_rows = settings.max_bad_rows.as_deref().context("max-bad-rows has a default")?.parse()?;
         let device = settings.device.as_deref().context("device has a default")?.parse()?;
         if let Some(threads) = settings.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
         }
-        let corpus = Corpus::open(&args.inputs, &corpus_options(&settings)?)?;
+        let corpus = open(&args.inputs, &corpus_options(&settings)?)?;
         note_inputs(&corpus, console);
         let bad_rows = args.bad_rows.clone();
-        Ok(Self { settings, corpus, max_bad_rows, device, bad_rows, encoder: OnceCell::new() })
+        Ok(Self { settings, corpus, max_bad_rows, device, bad_rows, encoder: OnceLock::new() })
     }
 
     /// Opens another corpus with this one's settings, except for its text column and its vectors. A column of ids,
     /// sources, labels, groups or marks that was named for the first corpus and is not in this one is recognised instead.
-    fn open_beside(&self, args: &ReferenceArgs, console: &Console) -> Result<Corpus> {
+    fn open_beside(&self, beside: Beside<'_>, console: &Console) -> Result<Corpus> {
         let mut settings = self.settings.clone();
-        settings.text = args.reference_text.clone().or(settings.text);
-        settings.vectors = args.reference_vectors.clone().or(settings.vectors);
-        if args.reference.iter().any(|path| path == "-") && self.corpus.inputs().iter().any(|input| input.path() == "-")
+        settings.text = beside.text.map(str::to_owned).or(settings.text);
+        settings.vectors = beside.vectors.map(str::to_owned).or(settings.vectors);
+        if beside.inputs.iter().any(|path| path == "-") && self.corpus.inputs().iter().any(|input| input.path() == "-")
         {
-            bail!("--reference -: expected another input, got standard input, which is the corpus");
+            bail!("--{} -: expected another input, got standard input, which is the corpus", beside.flag);
         }
         let mut options = corpus_options(&settings)?;
         let columns: [fn(&mut CorpusOptions) -> &mut Option<String>; 5] = [
@@ -79,21 +168,21 @@ impl Session {
             |options| &mut options.group_by,
             |options| &mut options.synthetic,
         ];
-        let mut opened = Corpus::open(&args.reference, &options);
+        let mut opened = Corpus::open(beside.inputs, &options);
         if opened.is_err() {
             let bare = CorpusOptions { text: options.text.clone(), format: options.format, ..CorpusOptions::default() };
             for column in columns {
                 let mut alone = bare.clone();
                 column(&mut alone).clone_from(column(&mut options));
-                if Corpus::open(&args.reference, &alone).is_err() {
+                if Corpus::open(beside.inputs, &alone).is_err() {
                     *column(&mut options) = None;
                 }
             }
-            opened = Corpus::open(&args.reference, &options);
+            opened = Corpus::open(beside.inputs, &options);
         }
         let corpus = opened.map_err(|mut error| {
             if let Error::Corpus { help, .. } = &mut error {
-                *help = help.replace("`--text ", "`--reference-text ");
+                *help = help.replace("`--text ", &format!("`--{}-text ", beside.flag));
             }
             error
         })?;
@@ -109,22 +198,179 @@ impl Session {
 
     /// What the corpus is compared with, if anything was named.
     pub(crate) fn reference(&self, args: &ReferenceArgs, console: &Console) -> Result<Option<Reference>> {
-        if args.reference.is_empty() {
+        let beside = Beside::from(args);
+        if beside.inputs.is_empty() {
             return Ok(None);
         }
-        let profiles = args.reference.iter().filter(|path| Path::new(path).extension().is_some_and(|e| e == "semcov"));
-        if args.reference.len() > 1 && profiles.count() > 0 {
-            bail!("--reference: expected one profile, or files of rows, got {}", args.reference.join(", "));
+        if let Some(profile) = beside.profile()? {
+            return Ok(Some(Reference::of_profile(beside.inputs[0].clone(), profile)));
         }
-        if let [path] = args.reference.as_slice()
-            && (Profile::is_profile(Path::new(path))? || Path::new(path).extension().is_some_and(|e| e == "semcov"))
-        {
-            return Ok(Some(Reference::of_profile(path.clone(), Profile::read(Path::new(path))?)));
-        }
-        let corpus = self.open_beside(args, console)?;
-        let vectors = self.reference_vectors(args)?;
+        let corpus = self.open_beside(beside, console)?;
+        let vectors = self.vectors_beside(beside)?;
         let embedded = self.embed_corpus(&corpus, vectors, None, true, console)?;
         Ok(Some(Reference::of_corpus(corpus, embedded)))
+    }
+
+    /// What a drop is screened against: a profile, or one fitted to files of rows. What was fitted once is kept in the
+    /// cache, under a digest of all that it depends on.
+    pub(crate) fn against(&self, args: &ScreenArgs, console: &Console) -> Result<ScreenReference> {
+        let beside = Beside::from(args);
+        if let Some(profile) = beside.profile()? {
+            return Ok(ScreenReference::new(beside.inputs[0].clone(), profile));
+        }
+        let corpus = self.open_beside(beside, console)?;
+        let vectors = self.vectors_beside(beside)?;
+        let params = profile::fit_params(&self.settings, SampleParams { limit: self.settings.sample, texts: false });
+        let name = beside.inputs.join(", ");
+        let kept = self.kept_profile(&corpus, beside, vectors, &params, console)?;
+        if let Some(kept) = kept.as_deref().filter(|kept| kept.is_file())
+            && let Ok(profile) = Profile::read(kept)
+        {
+            console.note(format_args!("{name}: its profile is in the cache"));
+            return Ok(ScreenReference::new(name, profile));
+        }
+        let embedded = self.embed_corpus(&corpus, vectors, None, true, console)?;
+        let profile = semcov::profile::fit(&corpus, &embedded, &params, console)?;
+        if let Some(kept) = kept {
+            let bytes = profile.to_bytes()?;
+            let written = fs_err::create_dir_all(kept.parent().unwrap_or(Path::new(".")))
+                .map_err(Error::from)
+                .and_then(|()| crate::output::write(&kept, |out| Ok(out.write_all(&bytes)?)));
+            if let Err(error) = written {
+                console.warn(format_args!("the profile of {name} could not be kept in the cache: {error}"));
+            }
+        }
+        Ok(ScreenReference::new(name, profile))
+    }
+
+    /// Where the cache keeps the profile of a corpus; `None` without a cache, and for what can be read only once.
+    fn kept_profile(
+        &self,
+        corpus: &Corpus,
+        beside: Beside<'_>,
+        vectors: Option<&str>,
+        params: &ProfileParams,
+        console: &Console,
+    ) -> Result<Option<PathBuf>> {
+        let Some(cache) = self.cache()? else { return Ok(None) };
+        let mut files: Vec<PathBuf> = corpus.inputs().iter().map(|input| PathBuf::from(input.path())).collect();
+        let encoder = match vectors.map(Given::of) {
+            None => self.encoder(console)?.id().fingerprint(),
+            Some(Given::Column(column)) => column,
+            Some(Given::Npy(file)) => {
+                files.push(file);
+                String::new()
+            }
+        };
+        if !files.iter().all(|file| file.is_file()) {
+            return Ok(None);
+        }
+        let mut settings = self.settings.clone();
+        settings.text = beside.text.map(str::to_owned).or(settings.text);
+        let mut hasher = blake3::Hasher::new();
+        let version = env!("CARGO_PKG_VERSION");
+        let options = corpus_options(&settings)?;
+        hasher.update(format!("{version} {encoder} {options:?} {params:?} {}", self.max_bad_rows).as_bytes());
+        for file in files {
+            // Ids may be made of the file's name.
+            hasher.update(blake3::hash(file.as_os_str().as_encoded_bytes()).as_bytes());
+            let mut of_file = blake3::Hasher::new();
+            of_file.update_reader(fs_err::File::open(&file)?)?;
+            hasher.update(of_file.finalize().as_bytes());
+        }
+        let digest = hasher.finalize().to_hex();
+        Ok(Some(cache.join("profiles").join(format!("{}.semcov", &digest[..32]))))
+    }
+
+    /// Embeds some rows of the corpus, in their order: computed, cached, or brought along. Their records are readable, and
+    /// their vectors usable.
+    pub(crate) fn embed_rows(&self, rows: Vec<Row>, console: &Console) -> Result<EmbeddedCorpus> {
+        let inputs: Vec<String> = self.corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
+        let options = EmbedOptions {
+            inputs: &inputs,
+            max_bad_rows: BadRowLimit::Rows(0),
+            total_rows: None,
+            leave_out_synthetic: false,
+        };
+        let rows = rows.into_iter().map(Ok);
+        let progress = WithinStage(console);
+        let on_bad_row = &mut |_: &BadRow| Ok(());
+        if let Some(given) = self.given() {
+            return Ok(embed::given_vectors(rows, &given.name(), &options, &progress, on_bad_row)?);
+        }
+        let encoder = self.encoder(console)?;
+        let embedded = embed::embed_corpus(rows, encoder, self.store(encoder)?, &options, &progress, on_bad_row)?;
+        warn_of_damage(&embedded, console);
+        Ok(embedded)
+    }
+
+    /// The records that are accepted, with their vectors; `None` if there is none. The corpus is read once more.
+    pub(crate) fn embed_where(
+        &self,
+        accept: impl Fn(&Record) -> bool + Send,
+        console: &Console,
+    ) -> Result<Option<EmbeddedCorpus>> {
+        let accepted =
+            |row: &semcov::Result<Row>| row.as_ref().map_or(true, |row| row.record.as_ref().is_ok_and(&accept));
+        let rows = self.rows()?.filter(accepted).collect::<semcov::Result<Vec<Row>>>()?;
+        if rows.is_empty() { Ok(None) } else { self.embed_rows(rows, console).map(Some) }
+    }
+
+    /// All rows, with the vectors that a file brings for them.
+    fn rows(&self) -> Result<Box<dyn Iterator<Item = semcov::Result<Row>> + Send + '_>> {
+        let rows = self.corpus.records();
+        Ok(match self.given() {
+            Some(given) => given.attach(rows)?,
+            None => Box::new(rows),
+        })
+    }
+
+    /// All rows with their originals, and with the vectors that a file brings for them.
+    pub(crate) fn rows_with_originals(&self) -> Result<OriginalRows<'_>> {
+        let (sender, originals) = mpsc::channel();
+        let rows = self.corpus.rows_with_originals().map(move |row| {
+            let (row, original) = row?;
+            // Who receives it also holds this iterator.
+            let _ = sender.send(original);
+            Ok(row)
+        });
+        let rows = match self.given() {
+            Some(given) => given.attach(rows)?,
+            None => Box::new(rows),
+        };
+        Ok(Box::new(rows.map(move |row| Ok((row?, originals.try_recv().ok().flatten())))))
+    }
+
+    fn given(&self) -> Option<Given> {
+        self.settings.vectors.as_deref().map(Given::of)
+    }
+
+    /// Whether rows bring their vectors.
+    pub(crate) fn brings_vectors(&self) -> bool {
+        self.settings.vectors.is_some()
+    }
+
+    /// Whether all inputs can be read again.
+    pub(crate) fn is_of_files(&self) -> bool {
+        self.corpus.inputs().iter().all(|input| Path::new(input.path()).is_file())
+    }
+
+    /// Where the corpus' bad rows go.
+    pub(crate) fn bad_rows<'c>(&self, console: &'c Console) -> Result<BadRows<'c>> {
+        BadRows::new(self.bad_rows.as_deref(), self.max_bad_rows, console)
+    }
+
+    /// The vectors of some texts that are no records; `None` where a corpus brings its vectors.
+    pub(crate) fn embed_texts(&self, texts: &[&str], console: &Console) -> Result<Option<EmbeddingMatrix>> {
+        if self.settings.vectors.is_some() || texts.is_empty() {
+            return Ok(None);
+        }
+        let record = |(line, &text): (u64, &&str)| {
+            let record = Record { id: line.to_string(), text: text.to_owned(), ..Record::default() };
+            Row { input: 0, line, record: Ok(record) }
+        };
+        let rows = (1..).zip(texts).map(record).collect();
+        Ok(Some(self.embed_rows(rows, console)?.vectors))
     }
 
     /// The corpus without its records marked synthetic, as it is a reference to others.
@@ -137,14 +383,15 @@ impl Session {
         Ok(embedded)
     }
 
-    /// Where the reference has its vectors. A file of vectors belongs to one corpus.
-    fn reference_vectors<'a>(&'a self, args: &'a ReferenceArgs) -> Result<Option<&'a str>> {
+    /// Where another corpus has its vectors. A file of vectors belongs to one corpus.
+    fn vectors_beside<'a>(&'a self, beside: Beside<'a>) -> Result<Option<&'a str>> {
         let ours = self.settings.vectors.as_deref();
-        match (&args.reference_vectors, ours.map(Given::of)) {
+        match (beside.vectors, ours.map(Given::of)) {
             (Some(theirs), _) => Ok(Some(theirs)),
             (None, Some(Given::Npy(file))) => bail!(
-                "--vectors {} has the vectors of the corpus alone; name those of the reference with --reference-vectors",
-                file.display()
+                "--vectors {} has the vectors of the corpus alone; name those of the reference with --{}-vectors",
+                file.display(),
+                beside.flag
             ),
             (None, _) => Ok(ours),
         }
@@ -162,29 +409,12 @@ impl Session {
         let inputs: Vec<String> = corpus.inputs().iter().map(|input| input.path().to_owned()).collect();
         let options =
             EmbedOptions { inputs: &inputs, max_bad_rows: self.max_bad_rows, total_rows: None, leave_out_synthetic };
-        let mut list = bad_rows.map(OutputFile::create).transpose()?;
-        let mut on_bad_row = |bad: &BadRow| {
-            console.detail(bad);
-            if let Some(list) = &mut list {
-                let line = serde_json::json!({"file": bad.file, "line": bad.line, "reason": bad.reason});
-                writeln!(list, "{line}")?;
-            }
-            Ok(())
-        };
-        let embedded = self.vectors(corpus, vectors, &options, console, &mut on_bad_row);
-        if let (Some(list), Some(path)) = (list, bad_rows) {
-            // Kept when the run fails, too: it says why.
-            list.commit()?;
-            console.note(format_args!("wrote {}", path.display()));
-        }
+        let mut bad = BadRows::new(bad_rows, self.max_bad_rows, console)?;
+        let embedded = self.vectors(corpus, vectors, &options, console, &mut |row| bad.list(row));
+        // Kept when the run fails, too: it says why.
+        bad.commit()?;
         let embedded = embedded?;
-        for segment in &embedded.set_aside {
-            console.warn(format_args!(
-                "a segment of the vector store was damaged ({}) and set aside as {}; its texts were embedded again",
-                segment.problem,
-                segment.path.display()
-            ));
-        }
+        warn_of_damage(&embedded, console);
         Ok(embedded)
     }
 
@@ -197,25 +427,17 @@ impl Session {
         on_bad_row: &mut (dyn FnMut(&BadRow) -> semcov::Result<()> + Send),
     ) -> Result<EmbeddedCorpus> {
         let rows = corpus.records();
-        let embedded = match vectors.map(Given::of) {
-            Some(Given::Column(column)) => embed::given_vectors(rows, &column, options, console, on_bad_row)?,
-            Some(Given::Npy(path)) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let rows = embed::with_npy(rows, NpyReader::open(&path)?);
-                embed::given_vectors(rows, &name, options, console, on_bad_row)?
-            }
-            None => {
-                let encoder = self.encoder(console)?;
-                let store = self.store(encoder)?;
-                // Reading takes a thousandth of embedding; it is worth knowing how much time is left.
-                let total_rows = console.is_animated().then(|| corpus.records().count() as u64);
-                let options = &EmbedOptions { total_rows, ..*options };
-                let timer = std::time::Instant::now();
-                let embedded = embed::embed_corpus(rows, encoder, store, options, console, on_bad_row)?;
-                console.embedded(&embedded.counts, timer.elapsed());
-                embedded
-            }
-        };
+        if let Some(given) = vectors.map(Given::of) {
+            return Ok(embed::given_vectors(given.attach(rows)?, &given.name(), options, console, on_bad_row)?);
+        }
+        let encoder = self.encoder(console)?;
+        let store = self.store(encoder)?;
+        // Reading takes a thousandth of embedding; it is worth knowing how much time is left.
+        let total_rows = console.is_animated().then(|| corpus.records().count() as u64);
+        let options = &EmbedOptions { total_rows, ..*options };
+        let timer = std::time::Instant::now();
+        let embedded = embed::embed_corpus(rows, encoder, store, options, console, on_bad_row)?;
+        console.embedded(&embedded.counts, timer.elapsed());
         Ok(embedded)
     }
 
@@ -238,15 +460,116 @@ impl Session {
     }
 
     fn store(&self, encoder: &TransformerEncoder) -> Result<VectorStore> {
-        let folder = match self.settings.cache.as_deref() {
-            Some("none") => return Ok(VectorStore::temporary(encoder.id())?),
-            Some(folder) => PathBuf::from(folder),
-            None => etcetera::choose_base_strategy()
-                .context("cannot tell the user's cache folder; name one with `--cache DIR`, or use `--cache none`")?
-                .cache_dir()
-                .join("semcov"),
-        };
-        Ok(VectorStore::open(&folder, encoder.id())?)
+        Ok(match self.cache()? {
+            None => VectorStore::temporary(encoder.id())?,
+            Some(folder) => VectorStore::open(&folder, encoder.id())?,
+        })
+    }
+
+    /// The cache folder, if there is to be one.
+    fn cache(&self) -> Result<Option<PathBuf>> {
+        Ok(match self.settings.cache.as_deref() {
+            Some("none") => None,
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => Some(
+                etcetera::choose_base_strategy()
+                    .context("cannot tell the user's cache folder; name one with `--cache DIR`, or use `--cache none`")?
+                    .cache_dir()
+                    .join("semcov"),
+            ),
+        })
+    }
+}
+
+/// Rows with their originals.
+pub(crate) type OriginalRows<'a> = Box<dyn Iterator<Item = semcov::Result<(Row, Option<Original>)>> + Send + 'a>;
+
+/// The rows of a corpus that could not be read: listed in a file, where one is asked for, and counted.
+pub(crate) struct BadRows<'c> {
+    console: &'c Console,
+    file: Option<(PathBuf, OutputFile)>,
+    limit: BadRowLimit,
+    first: Option<BadRow>,
+    bad: u64,
+    rows: u64,
+}
+
+impl<'c> BadRows<'c> {
+    fn new(path: Option<&Path>, limit: BadRowLimit, console: &'c Console) -> Result<Self> {
+        let file = path.map(|path| Ok::<_, Error>((path.to_owned(), OutputFile::create(path)?))).transpose()?;
+        Ok(Self { console, file, limit, first: None, bad: 0, rows: 0 })
+    }
+
+    fn list(&mut self, bad: &BadRow) -> semcov::Result<()> {
+        self.console.detail(bad);
+        if let Some((_, file)) = &mut self.file {
+            let line = serde_json::json!({"file": bad.file, "line": bad.line, "reason": bad.reason});
+            writeln!(file, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Lists and counts a bad row.
+    pub(crate) fn add(&mut self, bad: &BadRow) -> semcov::Result<()> {
+        self.list(bad)?;
+        self.first.get_or_insert_with(|| bad.clone());
+        self.bad += 1;
+        Ok(())
+    }
+
+    /// Counts rows, bad ones included, and fails once no good row to come could make up for the bad ones.
+    pub(crate) fn seen(&mut self, rows: u64) -> Result<()> {
+        self.rows += rows;
+        match self.limit {
+            BadRowLimit::Rows(_) => self.judge(false),
+            BadRowLimit::Percent(_) => Ok(()),
+        }
+    }
+
+    /// Fails if too many of all rows were bad. The list is kept either way: it says why.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let outcome = self.judge(true);
+        self.commit()?;
+        outcome
+    }
+
+    /// Whether too many rows were bad; or all of them, once `all` are read.
+    fn judge(&mut self, all: bool) -> Result<()> {
+        let all = all && self.bad > 0 && self.bad == self.rows;
+        if !all && !self.limit.is_exceeded(self.bad, self.rows) {
+            return Ok(());
+        }
+        self.commit()?;
+        let allowed = if all { format!("{}, but never all,", self.limit) } else { self.limit.to_string() };
+        let first = self.first.as_ref().map(ToString::to_string).unwrap_or_default();
+        Err(Error::TooManyBadRows { bad: self.bad, rows: self.rows, allowed, first }.into())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if let Some((path, file)) = self.file.take() {
+            file.commit()?;
+            self.console.note(format_args!("wrote {}", path.display()));
+        }
+        Ok(())
+    }
+}
+
+/// Progress of work that is part of a stage: its rows count, and it begins and ends nothing.
+struct WithinStage<'c>(&'c Console);
+
+impl Progress for WithinStage<'_> {
+    fn advance(&self, rows: u64, tokens: u64) {
+        self.0.advance(rows, tokens);
+    }
+}
+
+fn warn_of_damage(embedded: &EmbeddedCorpus, console: &Console) {
+    for segment in &embedded.set_aside {
+        console.warn(format_args!(
+            "a segment of the vector store was damaged ({}) and set aside as {}; its texts were embedded again",
+            segment.problem,
+            segment.path.display()
+        ));
     }
 }
 

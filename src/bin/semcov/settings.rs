@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -105,6 +106,44 @@ pub(crate) struct Settings {
     /// The table `[plan]`; its flags belong to `semcov plan` alone.
     #[arg(skip)]
     pub plan: PlanSettings,
+
+    /// The table `[screen]`; its flags belong to `semcov screen` alone.
+    #[arg(skip)]
+    pub screen: ScreenSettings,
+}
+
+/// The settings of a screening: flags of `semcov screen`, and the table `[screen]` of `semcov.toml`.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ScreenSettings {
+    /// How rows are scored: ensemble, local, knn, centroid, z, rmd [default: ensemble, or z where the profile is compact]
+    #[arg(long, value_name = "SCORE", env = "SEMCOV_SCORE", help_heading = "Screening")]
+    pub score: Option<String>,
+
+    /// Share of good rows that may be flagged [default: 0.05]
+    #[arg(long, value_name = "SHARE", env = "SEMCOV_ALPHA", help_heading = "Screening")]
+    pub alpha: Option<f64>,
+
+    /// Instead: share of good rows among the flagged ones that may be expected. All rows are read before the first is
+    /// decided on
+    #[arg(long, value_name = "SHARE", env = "SEMCOV_FDR", help_heading = "Screening")]
+    pub fdr: Option<f64>,
+
+    /// Measure each row by the reference texts of its own leaf, where there are at least 100 [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        env = "SEMCOV_PER_LEAF",
+        help_heading = "Screening"
+    )]
+    pub per_leaf: Option<bool>,
+
+    /// Exit with 1 if one of these holds: shift, new-content, changed-mix, new-topic, language, underpowered,
+    /// flagged>P%|N, duplicates>P%|N; separated by commas
+    #[arg(long, value_name = "CONDITIONS", env = "SEMCOV_FAIL_ON", help_heading = "Screening")]
+    pub fail_on: Option<String>,
 }
 
 /// The settings of a plan: flags of `semcov plan`, and the table `[plan]` of `semcov.toml`.
@@ -174,12 +213,13 @@ impl Settings {
                 weight_cap: Some(10.0),
                 ..PlanSettings::default()
             },
+            screen: ScreenSettings { alpha: Some(0.05), per_leaf: Some(false), ..ScreenSettings::default() },
             ..Self::default()
         }
     }
 
-    /// These settings, completed by the configuration file (`config`, or else the nearest one), then by the defaults.
-    pub(crate) fn resolve(&self, config: Option<&Path>) -> Result<Self> {
+    /// These settings, completed by the configuration file (`config`, or else the nearest one), then by `defaults`.
+    pub(crate) fn resolve(&self, config: Option<&Path>, defaults: &Self) -> Result<Self> {
         let file = match config {
             Some(path) => Some(path.to_owned()),
             None => nearest(&std::env::current_dir()?),
@@ -191,9 +231,12 @@ impl Settings {
             }
             None => Self::default(),
         };
-        self.over(&from_file)?.over(&Self::defaults())
+        self.over(&from_file)?.over(defaults)
     }
+}
 
+/// Settings of which some were given.
+pub(crate) trait Layered: Serialize + DeserializeOwned {
     /// These settings where they were given, `below` where they were not.
     fn over(&self, below: &Self) -> Result<Self> {
         let mut merged = serde_json::to_value(below)?;
@@ -202,14 +245,9 @@ impl Settings {
     }
 }
 
-impl PlanSettings {
-    /// These settings where they were given, `below` where they were not.
-    pub(crate) fn over(&self, below: &Self) -> Result<Self> {
-        let mut merged = serde_json::to_value(below)?;
-        merge(&mut merged, serde_json::to_value(self)?);
-        Ok(serde_json::from_value(merged)?)
-    }
-}
+impl Layered for Settings {}
+impl Layered for PlanSettings {}
+impl Layered for ScreenSettings {}
 
 /// Puts every value of `over` in its place in `below`, table by table.
 fn merge(below: &mut Value, over: Value) {
@@ -253,11 +291,12 @@ mod tests {
     fn the_template_names_every_key_once() {
         let settings = serde_json::to_value(Settings::default()).unwrap();
         let keys = |table: &Value| table.as_object().unwrap().clone();
-        for (key, value) in keys(&settings).into_iter().chain(keys(&settings["plan"])) {
+        for (key, value) in keys(&settings).into_iter().chain(keys(&settings["plan"])).chain(keys(&settings["screen"]))
+        {
             let line = if value.is_object() { format!("{key}]") } else { format!("{key} = ") };
             let shown = |shown: &&str| {
                 let shown = shown.trim_start_matches(['#', ' ', '[']);
-                shown.starts_with(&line) || shown.starts_with(&format!("plan.{line}"))
+                ["", "plan.", "screen."].iter().any(|table| shown.starts_with(&format!("{table}{line}")))
             };
             assert_eq!(TEMPLATE.lines().filter(shown).count(), 1, "{key}");
         }
@@ -273,7 +312,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join(FILE_NAME), "seed = 7\nregions = 9\n").unwrap();
         let flags = Settings { seed: Some(3), ..Settings::default() };
-        let resolved = flags.resolve(Some(&folder.path().join(FILE_NAME))).unwrap();
+        let resolved = flags.resolve(Some(&folder.path().join(FILE_NAME)), &Settings::defaults()).unwrap();
         assert_eq!((resolved.seed, resolved.regions, resolved.sample), (Some(3), Some(9), Some(10_000)));
         let nested = folder.path().join("a/b");
         fs_err::create_dir_all(&nested).unwrap();
@@ -285,7 +324,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE_NAME);
         fs_err::write(&path, "sede = 7\n").unwrap();
-        let message = format!("{:#}", Settings::default().resolve(Some(&path)).unwrap_err());
+        let message = format!("{:#}", Settings::default().resolve(Some(&path), &Settings::defaults()).unwrap_err());
         assert!(message.contains("sede") && message.contains("`seed`") && message.contains("line 1"), "{message}");
     }
 }

@@ -1,5 +1,5 @@
-//! The document as a terminal summary, JSON, Markdown, or a self-contained HTML page; profiles and what changed between
-//! two of them likewise.
+//! The document as a terminal summary, JSON, Markdown, or a self-contained HTML page; profiles, what changed between
+//! two of them, plans and screenings likewise.
 //!
 //! Renderers only format: every number they show stands in the [`Report`](super::Report), or is a sum or a share of
 //! numbers there. Names, ids and texts of the corpus are untrusted in all of them.
@@ -12,6 +12,7 @@ mod markdown;
 mod number;
 mod plan;
 mod profile;
+mod screening;
 mod terminal;
 mod text;
 mod words;
@@ -22,4 +23,5 @@ pub use json::{JsonStyle, json, schema};
 pub use markdown::markdown;
 pub use plan::{plan_json, plan_markdown, plan_schema, plan_terminal};
 pub use profile::{profile_json, profile_terminal};
+pub use screening::{screening_json, screening_line, screening_markdown, screening_schema, screening_terminal};
 pub use terminal::{TerminalStyle, terminal};

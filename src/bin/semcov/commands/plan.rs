@@ -14,7 +14,7 @@ use crate::console::{self, Console};
 use crate::exit::Exit;
 use crate::output::{self, OutputFile};
 use crate::session::Session;
-use crate::settings::PlanSettings;
+use crate::settings::{Layered as _, PlanSettings};
 
 pub(crate) fn run(args: &PlanArgs, console: &Console) -> Result<Exit> {
     let session = Session::open(&args.corpus, console)?;

@@ -17,9 +17,7 @@ pub(crate) fn run(args: &ProfileArgs, console: &Console) -> Result<Exit> {
     match &args.command {
         ProfileCommand::Fit(args) => {
             let session = Session::open(&args.corpus, console)?;
-            let Settings { leaves, regions, seed, .. } = session.settings;
-            let codebook = CodebookParams { leaves, regions, seed: seed.unwrap_or_default() };
-            let params = ProfileParams { codebook, sample: sample(&args.sample, &session.settings)? };
+            let params = fit_params(&session.settings, sample(&args.sample, &session.settings)?);
             let embedded = session.embed_real(console)?;
             write(&fit(&session.corpus, &embedded, &params, console)?, &args.output, console)
         }
@@ -40,6 +38,12 @@ pub(crate) fn run(args: &ProfileArgs, console: &Console) -> Result<Exit> {
         }
         ProfileCommand::Diff(args) => compare(args),
     }
+}
+
+/// How a profile with a codebook of its own is made.
+pub(crate) fn fit_params(settings: &Settings, sample: SampleParams) -> ProfileParams {
+    let &Settings { leaves, regions, seed, .. } = settings;
+    ProfileParams { codebook: CodebookParams { leaves, regions, seed: seed.unwrap_or_default() }, sample }
 }
 
 fn sample(args: &SampleArgs, settings: &Settings) -> Result<SampleParams> {

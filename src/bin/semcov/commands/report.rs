@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use semcov::report::render::{self, JsonStyle};
-use semcov::report::rows::{RowFormat, RowWriter};
+use semcov::report::rows::RowRecord;
 use semcov::report::{Analysis, Report, ReportParams, analyze};
+use semcov::table::{TableFormat, TableWriter};
 
 use crate::args::{Format, ReportArgs};
 use crate::console::{self, Console};
@@ -13,7 +14,7 @@ use crate::session::Session;
 use crate::settings::Settings;
 
 pub(crate) fn run(args: &ReportArgs, console: &Console) -> Result<Exit> {
-    let rows = args.rows.as_deref().map(row_format).transpose()?;
+    let rows = args.rows.as_deref().map(|path| table_format(path, "rows")).transpose()?;
     let session = Session::open(&args.corpus, console)?;
     let params = params(&session.settings)?;
     let reference = session.reference(&args.reference, console)?;
@@ -46,13 +47,18 @@ pub(super) fn warn_of_frozen(settings: &Settings, analysis: &Analysis<'_>, conso
     }
 }
 
-/// The format of `--rows`; JSONL on standard output.
-fn row_format(path: &Path) -> semcov::Result<RowFormat> {
-    if output::is_stdout(path) { Ok(RowFormat::Jsonl) } else { RowFormat::of_path(path) }
+/// The format of a table that `setting` named; JSONL on standard output.
+pub(super) fn table_format(path: &Path, setting: &'static str) -> semcov::Result<TableFormat> {
+    if output::is_stdout(path) { Ok(TableFormat::Jsonl) } else { TableFormat::of_path(path, setting) }
 }
 
 /// The files asked for.
-fn write_outputs(args: &ReportArgs, rows: Option<RowFormat>, analysis: &Analysis<'_>, console: &Console) -> Result<()> {
+fn write_outputs(
+    args: &ReportArgs,
+    rows: Option<TableFormat>,
+    analysis: &Analysis<'_>,
+    console: &Console,
+) -> Result<()> {
     let report = &analysis.report;
     let write = |path: &Option<PathBuf>, render: fn(&Report) -> String| -> Result<()> {
         let Some(path) = path else { return Ok(()) };
@@ -65,7 +71,7 @@ fn write_outputs(args: &ReportArgs, rows: Option<RowFormat>, analysis: &Analysis
     write(&args.markdown, render::markdown)?;
     if let (Some(path), Some(format)) = (&args.rows, rows) {
         output::write(path, |out| {
-            let mut rows = RowWriter::new(out, format)?;
+            let mut rows = TableWriter::new::<RowRecord<'_>>(out, format)?;
             analysis.rows().try_for_each(|row| rows.write(&row))?;
             rows.finish()?;
             Ok(())

@@ -11,6 +11,7 @@ pub(crate) fn run(args: &SchemaArgs) -> Result<Exit> {
     let schema = match args.document {
         Document::Report => render::schema(),
         Document::Plan => render::plan_schema(),
+        Document::Screening => render::screening_schema(),
     };
     output::write_text(Path::new("-"), &schema)?;
     Ok(Exit::Pass)
