@@ -8,7 +8,7 @@
 //! the nearest few of the reference: a topic that the reference lacks, to be taken in or refused as a whole. Everything else
 //! is *noise*.
 //!
-//! Departure: only the texts of smallest content hash are linked. Every other one joins the group of the nearest of
+//! Departure: only the first texts are linked. Every other one joins the group of the nearest of
 //! these, if that is within the cut, else it stands alone.
 //!
 //! Cost: n^2 dim / 2 multiplications and n^2 for the linkage of n texts. Memory: 2 n^2 bytes, 32 MB at the default.
@@ -32,7 +32,7 @@ pub struct GroupParams {
     pub similarity: f32,
     /// Texts from which a group can be a topic, at least 2. Default 5.
     pub min_topic: usize,
-    /// Texts that are linked, those of smallest content hash; at least 1. Default 4,000.
+    /// Texts that are linked, the first ones; at least 1. Default 4,000.
     pub linked: usize,
 }
 
@@ -100,7 +100,7 @@ impl ValidGroupParams {
         &self.0
     }
 
-    /// Groups the odd texts of a drop, in the order of their content hashes. `to_reference` holds the cosine of each to
+    /// Groups the odd texts of a drop, in an order that does not depend on that of rows. `to_reference` holds the cosine of each to
     /// the reference texts nearest to it, in the mean. Topics come first, then the larger groups; of equal sizes the one with the
     /// lowest position first.
     ///

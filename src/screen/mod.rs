@@ -6,7 +6,7 @@
 //! ```no_run
 //! # fn main() -> semcov::Result<()> {
 //! # let embedded: semcov::embed::EmbeddedCorpus = todo!();
-//! # let texts: Vec<String> = todo!();
+//! # let texts: Vec<&str> = todo!();
 //! use semcov::profile::Profile;
 //! use semcov::progress::Silent;
 //! use semcov::screen::{Batch, ScreenParams, ScreenReference};

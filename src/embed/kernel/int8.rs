@@ -67,17 +67,15 @@ pub(crate) enum Path {
 impl Path {
     /// The paths that this processor can run, the fastest last.
     pub(crate) fn available() -> Vec<Self> {
-        let mut paths = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") {
-                paths.push(Self::Avx2);
-            }
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
-                paths.push(Self::Avx512Vnni);
-            }
-        }
-        paths
+        let faster = [
+            (is_x86_feature_detected!("avx2"), Self::Avx2),
+            (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni"), Self::Avx512Vnni),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let faster: [(bool, Self); 0] = [];
+        let runnable = faster.into_iter().filter(|(runs, _)| *runs).map(|(_, path)| path);
+        std::iter::once(Self::Portable).chain(runnable).collect()
     }
 }
 
