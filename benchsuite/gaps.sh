@@ -6,13 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${SEMCOV_DATA:-../shared/data}
-venv=${SEMCOV_BENCH_GAPS_VENV:-target/benchsuite/gaps-venv}
-if [ ! -x "$venv/bin/python" ]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet -r benchsuite/requirements-gaps.txt
-fi
+python=$(benchsuite/venv.sh requirements-gaps.txt)
 case " $* " in
   *" --semcov"*) ;;
   *) cargo build --release --quiet; set -- --semcov "${CARGO_TARGET_DIR:-target}/release/semcov" "$@" ;;
 esac
-exec "$venv/bin/python" benchsuite/gaps.py --data "$data" "$@"
+exec "$python" benchsuite/gaps.py --data "$data" "$@"

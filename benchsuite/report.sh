@@ -5,10 +5,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${SEMCOV_DATA:-../shared/data}
-venv=${SEMCOV_BENCH_VENV:-target/benchsuite/venv}
-if [ ! -x "$venv/bin/python" ]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet -r benchsuite/requirements.txt
-fi
+python=$(benchsuite/venv.sh requirements.txt)
 cargo build --release --quiet
-exec "$venv/bin/python" benchsuite/report.py --semcov "${CARGO_TARGET_DIR:-target}/release/semcov" --data "$data" --runs "${1:-3}"
+exec "$python" benchsuite/report.py --semcov "${CARGO_TARGET_DIR:-target}/release/semcov" --data "$data" --runs "${1:-3}"

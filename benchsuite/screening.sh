@@ -6,13 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${SEMCOV_DATA:-../shared/data}
-venv=${SEMCOV_BENCH_SCREENING_VENV:-target/benchsuite/screening-venv}
-if [ ! -x "$venv/bin/python" ]; then
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet -r benchsuite/requirements-screening.txt
-fi
+python=$(benchsuite/venv.sh requirements-screening.txt)
 case " $* " in
   *" --semcov"*) ;;
   *) cargo build --release --quiet; set -- --semcov "${CARGO_TARGET_DIR:-target}/release/semcov" "$@" ;;
 esac
-exec "$venv/bin/python" benchsuite/screening.py --data "$data" "$@"
+exec "$python" benchsuite/screening.py --data "$data" "$@"

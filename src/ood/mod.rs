@@ -16,4 +16,4 @@ pub use groups::{Group, GroupKind, GroupParams, ValidGroupParams};
 pub use kind::ScoreKind;
 pub use model::{OutlierModel, OutlierParams, OutlierScores, ValidOutlierParams, score_within};
 pub use score::{CentroidParams, CentroidScore, LocalParams, LocalParts, LocalScore, MahalanobisScore, Scale, Tally};
-pub use shift::{ChangedMix, Direction, NewContent, RegionShift, Shift, Side};
+pub use shift::{ChangedMix, NewContent, RegionShift, Shift, Side};

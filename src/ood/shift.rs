@@ -30,7 +30,7 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, DiscreteCDF, Hypergeometric};
 
-use crate::stats::{Interval, Rates, holm};
+use crate::stats::{Rates, holm};
 
 /// One in so many of the reference's texts is far out: those above its 99th score percentile.
 const FAR_OUT: usize = 100;
@@ -104,16 +104,6 @@ pub struct RegionShift {
     pub p_value: f64,
     /// The same, after Holm's correction over all regions that have texts.
     pub adjusted: f64,
-}
-
-/// In which direction a region's share moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// The drop has more of it.
-    Grew,
-    /// The drop has less of it.
-    Fell,
 }
 
 impl Shift {
@@ -250,20 +240,6 @@ impl RegionShift {
         tests.sort_by(|a, b| a.p_value.total_cmp(&b.p_value).then(a.region.cmp(&b.region)));
         tests
     }
-
-    /// Whether the share grew or fell, at level `alpha` over all regions; `None` where neither is shown.
-    #[must_use]
-    pub fn direction(&self, alpha: f64) -> Option<Direction> {
-        let direction = if self.rates.p_higher() < self.rates.p_lower() { Direction::Grew } else { Direction::Fell };
-        (self.adjusted <= alpha).then_some(direction)
-    }
-
-    /// The 95 % interval of the ratio ([`Rates::ratio`]), without an upper end where the reference has nothing.
-    #[must_use]
-    pub fn ratio_interval(&self) -> (f64, Option<f64>) {
-        let Interval { low, high } = self.rates.ratio_interval();
-        (low, Some(high).filter(|high| high.is_finite()))
-    }
 }
 
 #[cfg(test)]
@@ -358,10 +334,10 @@ mod tests {
         let shift = Shift::of(&reference, &drop);
         let mix = shift.changed_mix.as_ref().unwrap();
         assert!(mix.p_value < 1e-20 && mix.adjusted == 2.0 * mix.p_value && shift.is_shifted(0.01));
-        let moved: Vec<_> = shift.regions.iter().map(|region| (region.region, region.direction(0.01))).collect();
-        assert_eq!(moved[..2], [(1, Some(Direction::Fell)), (3, Some(Direction::Grew))]);
-        assert!(moved[2..].iter().all(|(region, direction)| *region != 5 && direction.is_none()));
-        assert_eq!(shift.regions[1].ratio_interval().1, None);
+        let grew = |moved: &RegionShift| (moved.region, moved.adjusted <= 0.01, moved.rates.ratio() > 1.0);
+        let moved: Vec<_> = shift.regions.iter().map(grew).collect();
+        assert_eq!(moved[..2], [(1, true, false), (3, true, true)]);
+        assert!(moved[2..].iter().all(|(region, significant, _)| *region != 5 && !significant));
         close(shift.regions[0].adjusted, 5.0 * shift.regions[0].p_value);
         close(shift.regions[0].p_value, 2.0 * shift.regions[0].rates.p_lower());
     }

@@ -44,7 +44,7 @@ const FLAGGED_AS_A_WHOLE: f64 = 0.5;
 /// Share of the drop's texts whose truncation is worth a warning.
 const MANY_TRUNCATED: f64 = 0.1;
 
-/// The share of the drop's classified texts that are taken for most, and for least, like it.
+/// One in so many of the drop's classified texts is taken for most, and one for least, like it.
 const EXTREME: usize = 5;
 
 impl Batch<'_> {

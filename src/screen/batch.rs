@@ -2,7 +2,7 @@
 //!
 //! Counts of rows; two samples of distinct texts ([`BottomTexts`]), of the drop and of what is least likely in it; how often
 //! each p-value came up, which there are only as many of as the reference has texts. Everything about the drop as a
-//! whole is computed on these. Memory: some 30 MB at 384 components.
+//! whole is computed on these. Memory: some 30 MB at 384 components, and the texts, cut.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! What a screening found, as data: the schema of `semcov screen --json`.
 //!
 //! Field names are the words of flags and configuration keys. Nothing here depends on the clock, the machine's paths or
-//! the order of rows, so that equal runs write equal bytes.
+//! the order of rows (but for which sources are told apart where there are more than 1,000), so that equal runs write
+//! equal bytes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

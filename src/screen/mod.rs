@@ -4,9 +4,7 @@
 //! a [`Batch`] takes a drop in, chunk by chunk in bounded memory, decides on its rows, and ends in a [`Screening`].
 //!
 //! ```no_run
-//! # fn main() -> semcov::Result<()> {
-//! # let embedded: semcov::embed::EmbeddedCorpus = todo!();
-//! # let texts: Vec<&str> = todo!();
+//! # fn screen(embedded: &semcov::embed::EmbeddedCorpus, texts: &[&str]) -> semcov::Result<()> {
 //! use semcov::profile::Profile;
 //! use semcov::progress::Silent;
 //! use semcov::screen::{Batch, ScreenParams, ScreenReference};
@@ -14,7 +12,7 @@
 //! let reference = ScreenReference::new("train.semcov".to_owned(), Profile::read("train.semcov".as_ref())?);
 //! let screener = ScreenParams::default().check()?.fit(&reference, &Silent)?;
 //! let mut batch = Batch::new(&screener);
-//! let rows = batch.screen(&embedded, &texts)?;
+//! let rows = batch.screen(embedded, texts)?;
 //! for row in &rows {
 //!     let reason = batch.decide(None, row.as_ref(), batch.threshold());
 //!     println!("{}", if reason.is_some() { "flagged" } else { "kept" });

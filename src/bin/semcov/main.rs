@@ -1,6 +1,7 @@
 //! Semantic coverage for training data: the command line.
 
 mod args;
+mod bad_rows;
 mod commands;
 mod console;
 mod exit;

@@ -15,15 +15,20 @@ use semcov::table::TableWriter;
 
 use super::report::{table_format, wrote};
 use crate::args::{Format, ScreenArgs};
+use crate::bad_rows::BadRows;
 use crate::console::{self, Console};
 use crate::exit::Exit;
 use crate::output::{self, Output};
-use crate::session::{BadRows, OriginalRows, Session};
+use crate::session::{OriginalRows, Session};
 use crate::settings::{ScreenSettings, Settings};
 
 /// Rows that are screened at a time, or so many bytes of them.
 const CHUNK_ROWS: usize = 32_768;
 const CHUNK_BYTES: usize = 64 << 20;
+
+/// Between two readings.
+const CHANGED: &str = "the drop: expected the rows that were there a moment ago, got more or fewer; run again once \
+                       nothing writes to it";
 
 pub(crate) fn run(args: &ScreenArgs, console: &Console) -> Result<Exit> {
     let (session, settings) = Session::open_drop(args, console)?;
@@ -62,12 +67,12 @@ pub(crate) fn run(args: &ScreenArgs, console: &Console) -> Result<Exit> {
         let mut verdicts = verdicts.as_slice();
         for_each_chunk(&session, |chunk| {
             let split = verdicts.split_at_checked(chunk.rows.len());
-            let (of_chunk, rest) = split.context("the drop changed while it was read")?;
+            let (of_chunk, rest) = split.context(CHANGED)?;
             verdicts = rest;
             outputs.write(chunk, of_chunk, &mut batch)
         })?;
         if !verdicts.is_empty() {
-            bail!("the drop changed while it was read");
+            bail!(CHANGED);
         }
     }
     console.finish();
@@ -301,7 +306,11 @@ impl Outputs {
             let file = if reason.is_some() { &mut self.flagged } else { &mut self.kept };
             if let Some(file) = file {
                 let copied = original.as_ref().map(|original| file.writer.write(original)).transpose()?;
-                copied.with_context(|| format!("{}: the row cannot be copied as it stands", record.id))?;
+                copied.with_context(|| {
+                    let path = file.path.display();
+                    let id = &record.id;
+                    format!("{path}: expected a row that can be copied as it stands, got {id}; write its file as one list of rows")
+                })?;
             }
             if let Some((_, scores)) = &mut self.scores {
                 scores.write(&batch.score_row(&record.id, screened.as_ref(), reason))?;
