@@ -4,6 +4,7 @@ mod column;
 mod compression;
 mod dedup;
 mod inputs;
+mod licence;
 mod options;
 mod original;
 mod reader;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use compression::Compression;
 pub use dedup::{ContentHash, normalize};
+pub use licence::is_known_licence;
 pub use options::{CorpusOptions, Format};
 pub use original::Original;
 pub use record::{BadRow, Record};

@@ -20,6 +20,8 @@ pub struct CorpusOptions {
     pub source: Option<String>,
     /// The column of labels.
     pub label: Option<String>,
+    /// The column of licences.
+    pub licence: Option<String>,
     /// The column of what a record belongs to; never recognised, only named.
     pub group_by: Option<String>,
     /// The column that marks generated records: by anything but null, false, 0, no, none, human and real.
@@ -30,6 +32,14 @@ pub struct CorpusOptions {
     pub format: Option<Format>,
     /// Whether the first row of CSV and TSV names the columns. Without a header columns are named `0`, `1`, ….
     pub header: Option<bool>,
+}
+
+impl CorpusOptions {
+    /// The columns that are named for anything but the text.
+    pub(super) fn columns(&self) -> [Option<&String>; 7] {
+        let Self { id, source, label, licence, group_by, synthetic, vectors, .. } = self;
+        [id, source, label, licence, group_by, synthetic, vectors].map(Option::as_ref)
+    }
 }
 
 /// How rows stand in a file.

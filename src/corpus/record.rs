@@ -13,6 +13,8 @@ pub struct Record {
     pub source: Option<String>,
     /// Its label, if the corpus says so.
     pub label: Option<String>,
+    /// The name of its licence, if the corpus says so; see [`is_known_licence`](super::is_known_licence).
+    pub licence: Option<String>,
     /// What it belongs to (a conversation, a document), if the user named such a column.
     pub group: Option<String>,
     /// Whether it is marked as generated.

@@ -49,25 +49,22 @@ const ID: [&str; 11] =
     ["id", "_id", "uid", "uuid", "guid", "question_id", "task_id", "prompt_id", "example_id", "record_id", "doc_id"];
 const LABEL: [&str; 6] = ["label", "intent", "category", "class", "topic", "label_text"];
 const SOURCE: [&str; 5] = ["source", "data_source", "dataset", "dataset_name", "origin"];
-/// Columns that mark generated records.
-const SYNTHETIC: [&str; 4] = ["synthetic", "is_synthetic", "generated", "is_generated"];
-/// Columns that are never the text, beside ids, labels and sources.
-const OTHER: [&str; 14] = [
-    "split",
-    "set",
-    "subset",
-    "lang",
-    "language",
-    "url",
-    "date",
-    "time",
-    "timestamp",
-    "created_at",
+const LICENCE: [&str; 9] = [
     "license",
     "licence",
-    "model",
-    "name",
+    "license_id",
+    "licence_id",
+    "license_name",
+    "licence_name",
+    "spdx",
+    "spdx_id",
+    "spdx_license",
 ];
+/// Columns that mark generated records.
+const SYNTHETIC: [&str; 4] = ["synthetic", "is_synthetic", "generated", "is_generated"];
+/// Columns that are never the text, beside ids, labels, sources and licences.
+const OTHER: [&str; 12] =
+    ["split", "set", "subset", "lang", "language", "url", "date", "time", "timestamp", "created_at", "model", "name"];
 /// Answers: what is left beside them is the text, they are not.
 const ANSWER: [&str; 7] = ["output", "answer", "response", "completion", "target", "chosen", "rejected"];
 
@@ -82,7 +79,9 @@ fn folded(name: &str) -> String {
 pub(super) fn is_known(name: &str) -> bool {
     let name = folded(name);
     name == "text"
-        || [&TURNS[..], &TEXT, &ID, &LABEL, &SOURCE, &SYNTHETIC].iter().any(|names| names.contains(&name.as_str()))
+        || [&TURNS[..], &TEXT, &ID, &LABEL, &SOURCE, &LICENCE, &SYNTHETIC]
+            .iter()
+            .any(|names| names.contains(&name.as_str()))
 }
 
 /// Whether a column of this name holds turns of a conversation.
@@ -99,6 +98,7 @@ pub(super) struct Binding {
     pub(super) id: Option<ColumnPath>,
     pub(super) source: Option<ColumnPath>,
     pub(super) label: Option<ColumnPath>,
+    pub(super) licence: Option<ColumnPath>,
     pub(super) group: Option<ColumnPath>,
     pub(super) synthetic: Option<ColumnPath>,
     pub(super) vectors: Option<ColumnPath>,
@@ -259,10 +259,11 @@ impl Observed {
         let id = named("id", roles.id.as_ref())?;
         let label = named("label", label.as_ref())?;
         let source = named("source", roles.source.as_ref())?;
+        let licence = named("licence", roles.licence.as_ref())?;
         let group = named("group-by", options.group_by.as_ref())?;
         let synthetic = named("synthetic", roles.synthetic.as_ref())?;
         let vectors = named("vectors", options.vectors.as_ref())?;
-        Ok(Binding { columns, text, id, source, label, group, synthetic, vectors, described })
+        Ok(Binding { columns, text, id, source, label, licence, group, synthetic, vectors, described })
     }
 
     /// The column a name means, exactly or else in any case, and the path into its values.
@@ -315,7 +316,7 @@ impl Observed {
         }
         let free = self.names.iter().zip(&self.seen).filter(|(name, seen)| {
             let folded = folded(name);
-            let other = [&ID[..], &LABEL, &SOURCE, &SYNTHETIC, &OTHER, &ANSWER]
+            let other = [&ID[..], &LABEL, &SOURCE, &LICENCE, &SYNTHETIC, &OTHER, &ANSWER]
                 .iter()
                 .any(|names| names.contains(&folded.as_str()));
             seen.is_text() && !other && !roles.uses(name)
@@ -397,6 +398,7 @@ struct Roles {
     id: Option<String>,
     label: Option<String>,
     source: Option<String>,
+    licence: Option<String>,
     synthetic: Option<String>,
     /// Columns the user named for anything.
     named: Vec<String>,
@@ -411,14 +413,13 @@ impl Roles {
                 usual.iter().copied().filter(|name| !of_text.iter().any(|used| used == name)).collect();
             named.clone().or_else(|| observed.first_of(&free, Seen::is_name).map(str::to_owned))
         };
-        let named =
-            [&options.id, &options.source, &options.label, &options.group_by, &options.synthetic, &options.vectors];
         Self {
             id: role(&options.id, &ID),
             label: role(&options.label, &LABEL),
             source: role(&options.source, &SOURCE),
+            licence: role(&options.licence, &LICENCE),
             synthetic: role(&options.synthetic, &SYNTHETIC),
-            named: named.into_iter().flatten().cloned().collect(),
+            named: options.columns().into_iter().flatten().cloned().collect(),
         }
     }
 

@@ -139,9 +139,7 @@ impl Corpus {
 
 impl Input {
     fn recognise(source: Source, options: &CorpusOptions) -> Result<Self> {
-        let wanted =
-            [&options.id, &options.source, &options.label, &options.group_by, &options.synthetic, &options.vectors];
-        let wanted = wanted.into_iter().flatten().map(String::as_str);
+        let wanted = options.columns().into_iter().flatten().map(String::as_str);
         let of_text = options.text.iter().flat_map(TextTemplate::columns).map(|(name, _)| name);
         let wanted: Vec<&str> = of_text.chain(wanted).collect();
         let layout = reader::detect(&source, options.format, options.header, &wanted)?;
@@ -195,7 +193,7 @@ impl Input {
 
     /// A row's record. A row without an id is named by its place in its file.
     fn record(&self, line: u64, cells: &[Cell]) -> Result<Record, String> {
-        let Binding { text, id, source, label, group, synthetic, vectors, .. } = &self.binding;
+        let Binding { text, id, source, label, licence, group, synthetic, vectors, .. } = &self.binding;
         let name =
             |path: &Option<_>| path.as_ref().map_or(Ok(None), |path: &super::column::ColumnPath| path.name_in(cells));
         Ok(Record {
@@ -203,6 +201,7 @@ impl Input {
             id: name(id)?.unwrap_or_else(|| format!("{}:{line}", self.source.name)),
             source: name(source)?,
             label: name(label)?,
+            licence: name(licence)?,
             group: name(group)?,
             synthetic: name(synthetic)?.is_some_and(|value| is_yes(&value)),
             vector: vectors.as_ref().map(|path| path.vector_in(cells)).transpose()?.flatten(),

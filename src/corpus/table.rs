@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-/// A column of names (sources, labels, groups), each stored once.
+use super::ContentHash;
+
+/// A column of names (sources, labels, licences, groups), each stored once.
 #[derive(Clone, Debug, Default)]
 pub struct Categories {
     names: Vec<String>,
@@ -55,6 +57,8 @@ pub struct RecordTable {
     pub sources: Categories,
     /// Labels of the records.
     pub labels: Categories,
+    /// Licences of the records.
+    pub licences: Categories,
     /// Groups of the records.
     pub groups: Categories,
 }
@@ -82,6 +86,7 @@ impl RecordTable {
         self.texts.push(text.unwrap_or(NONE));
         self.sources.push(record.source.as_deref());
         self.labels.push(record.label.as_deref());
+        self.licences.push(record.licence.as_deref());
         self.groups.push(record.group.as_deref());
     }
 
@@ -116,6 +121,13 @@ impl RecordTable {
         self.synthetic.binary_search(&(row as u32)).is_ok()
     }
 
+    /// What stands for the group of record `row` where names are not kept: the first 8 bytes of the BLAKE3 digest of the
+    /// group, big-endian, at least 1; 0 for a record without group.
+    #[must_use]
+    pub fn group_key(&self, row: usize) -> u64 {
+        self.groups.get(row).map_or(0, |group| ContentHash::of_bytes(group.as_bytes()).prefix().max(1))
+    }
+
     /// Renumbers the distinct texts: what was `i` becomes `new_index[i]`.
     pub fn renumber_texts(&mut self, new_index: &[u32]) {
         for text in self.texts.iter_mut().filter(|text| **text != NONE) {
@@ -129,7 +141,7 @@ impl RecordTable {
 pub(crate) struct TextTally {
     /// Records per text.
     pub(crate) rows: Vec<u64>,
-    /// The record with the smallest id among those with the text.
+    /// The record with the smallest id among those with the text; of equal ids the one of the smallest group key.
     pub(crate) kept: Vec<u32>,
     /// Whether a record with the text is not marked synthetic.
     pub(crate) real: Vec<bool>,
@@ -142,7 +154,11 @@ impl TextTally {
             let Some(text) = records.text(row).map(|text| text as usize) else { continue };
             rows[text] += 1;
             real[text] |= !records.is_synthetic(row);
-            if kept[text] == u32::MAX || records.id(row) < records.id(kept[text] as usize) {
+            let before = |kept: usize| {
+                let by_id = records.id(row).cmp(records.id(kept));
+                by_id.then_with(|| records.group_key(row).cmp(&records.group_key(kept))).is_lt()
+            };
+            if kept[text] == u32::MAX || before(kept[text] as usize) {
                 kept[text] = row as u32;
             }
         }

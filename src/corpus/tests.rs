@@ -96,7 +96,7 @@ fn ids_come_from_the_id_column_or_the_place() {
 
 #[test]
 fn roles_are_named_or_recognised() {
-    let row = json!({"Question_ID": 3, "Text": "t", "category": "c", "origin": "o", "is_synthetic": "gpt", "meta": {"thread": 9}, "v": [1, 2.5]});
+    let row = json!({"Question_ID": 3, "Text": "t", "category": "c", "origin": "o", "License-ID": "mit", "is_synthetic": "gpt", "meta": {"thread": 9}, "v": [1, 2.5]});
     let (_folder, path) = file("a.jsonl", row.to_string());
     let options = CorpusOptions {
         group_by: Some("meta.thread".to_owned()),
@@ -104,13 +104,14 @@ fn roles_are_named_or_recognised() {
         ..CorpusOptions::default()
     };
     let corpus = open(&path, &options).unwrap();
-    let expected = "JSONL, text = Text, id = Question_ID, label = category, source = origin, group_by = meta.thread, synthetic = is_synthetic, vectors = v";
+    let expected = "JSONL, text = Text, id = Question_ID, label = category, source = origin, licence = License-ID, group_by = meta.thread, synthetic = is_synthetic, vectors = v";
     assert_eq!(corpus.inputs()[0].recognised(), expected);
     let record = Record {
         id: "3".to_owned(),
         text: "t".to_owned(),
         source: Some("o".to_owned()),
         label: Some("c".to_owned()),
+        licence: Some("mit".to_owned()),
         group: Some("9".to_owned()),
         synthetic: true,
         vector: Some(vec![1.0, 2.5]),

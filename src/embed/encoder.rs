@@ -57,6 +57,19 @@ impl EncoderId {
     /// Of vectors that a corpus brings (`vectors:COLUMN`) nothing is known but their dimension: that is compared.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Option<EncoderDifference> {
+        self.differences(other).next()
+    }
+
+    /// As [`difference`](Self::difference), but of two precisions of one encoder it is none.
+    ///
+    /// Their vectors are not the same bit by bit, and a text's nearest centroid or outlier score may change with a
+    /// rounding. Counts and shares over many texts can be compared.
+    #[must_use]
+    pub fn difference_beyond_precision(&self, other: &Self) -> Option<EncoderDifference> {
+        self.differences(other).find(|difference| difference.field != PRECISION)
+    }
+
+    fn differences(&self, other: &Self) -> impl Iterator<Item = EncoderDifference> {
         let given = |id: &Self| id.name.starts_with(GIVEN);
         let fields = |id: &Self| {
             let Self { name, weights, pooling, prompt, max_tokens, dim, precision } = id.clone();
@@ -69,10 +82,10 @@ impl EncoderId {
             let prompt = ("prompt", format!("{prompt:?}"));
             let max_tokens = ("max_tokens", max_tokens.to_string());
             let name = ("name", name);
-            vec![name, ("weights", weights), ("pooling", pooling), prompt, max_tokens, dim, ("precision", precision)]
+            vec![name, ("weights", weights), ("pooling", pooling), prompt, max_tokens, dim, (PRECISION, precision)]
         };
-        let mut both = fields(self).into_iter().zip(fields(other));
-        both.find(|((_, ours), (_, theirs))| ours != theirs).map(|((field, ours), (_, theirs))| EncoderDifference {
+        let both = fields(self).into_iter().zip(fields(other));
+        both.filter(|((_, ours), (_, theirs))| ours != theirs).map(|((field, ours), (_, theirs))| EncoderDifference {
             field,
             ours,
             theirs,
@@ -82,6 +95,9 @@ impl EncoderId {
 
 /// How the name of what stands for an encoder begins where a corpus brings its vectors.
 pub(super) const GIVEN: &str = "vectors:";
+
+/// The name of the field of an encoder's precision.
+const PRECISION: &str = "precision";
 
 /// A field in which two encoders differ ([`EncoderId::difference`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +171,11 @@ mod tests {
         assert_eq!(difference(&base, &prompted), differs("prompt", "\"\"", "\"query: \""));
         let cuda = EncoderId { precision: "f32-cuda".to_owned(), ..base.clone() };
         assert_eq!(difference(&base, &cuda), differs("precision", "f32", "f32-cuda"));
+        assert_eq!((base.difference_beyond_precision(&cuda), base.difference_beyond_precision(&base)), (None, None));
+        let other = EncoderId { weights: "v".to_owned(), ..cuda };
+        let beyond = base.difference_beyond_precision(&other).map(|d| (d.field, d.ours, d.theirs));
+        assert_eq!(beyond, differs("weights", "w", "v"));
+        assert_eq!(id("vectors:a", 4).difference_beyond_precision(&id("vectors:a", 3)).map(|d| d.field), Some("dim"));
         assert_eq!(difference(&id("vectors:a", 4), &id("vectors:b", 4)), None);
         assert_eq!(difference(&id("vectors:a", 4), &id("vectors:a", 3)), differs("dim", "4", "3"));
         assert_eq!(difference(&id("vectors:a", 4), &base), differs("name", "vectors:a", "a"));

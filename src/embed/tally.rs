@@ -51,8 +51,8 @@ pub struct Counts {
     pub rows: u64,
     /// Rows that could not be read.
     pub bad_rows: u64,
-    /// The first of them in the order read.
-    pub first_bad_row: Option<BadRow>,
+    /// The first 100 of them in the order read.
+    pub first_bad_rows: Vec<BadRow>,
     /// Records marked synthetic that were left out; no other figure counts them.
     pub left_out: u64,
     /// Records without text (and, where the corpus brings its vectors, without vector).
@@ -75,6 +75,9 @@ pub struct Counts {
 
 /// Receives each bad row as it is read; an error ends the run.
 pub type OnBadRow<'a> = &'a mut (dyn FnMut(&BadRow) -> Result<()> + Send);
+
+/// Bad rows that are kept.
+const LISTED_BAD_ROWS: usize = 100;
 
 /// Rows between two reports of progress.
 const REPORTED_ROWS: u64 = 1024;
@@ -122,14 +125,16 @@ impl<'a> Tally<'a> {
         self.done(1);
         (self.on_bad_row)(&row)?;
         self.counts.bad_rows += 1;
-        self.counts.first_bad_row.get_or_insert(row);
+        if self.counts.first_bad_rows.len() < LISTED_BAD_ROWS {
+            self.counts.first_bad_rows.push(row);
+        }
         let limit = self.options.max_bad_rows;
         if limit.is_exceeded_for_good(self.counts.bad_rows) { Err(self.too_many(limit.to_string())) } else { Ok(()) }
     }
 
     fn too_many(&self, allowed: String) -> Error {
-        let Counts { rows, bad_rows, first_bad_row, .. } = &self.counts;
-        let first = first_bad_row.as_ref().map(ToString::to_string).unwrap_or_default();
+        let Counts { rows, bad_rows, first_bad_rows, .. } = &self.counts;
+        let first = first_bad_rows.first().map(ToString::to_string).unwrap_or_default();
         Error::TooManyBadRows { bad: *bad_rows, rows: rows + bad_rows, allowed, first }
     }
 

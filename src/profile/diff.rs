@@ -51,6 +51,8 @@ const SAME_REGION: f64 = 0.9;
 pub struct ProfileDiff {
     /// Whether both have the same codebook; else regions are matched, and leaves are not compared.
     pub same_codebook: bool,
+    /// The precisions of the encoder, where they differ: some texts may then be in another leaf by rounding alone.
+    pub precision: Option<Pair<String>>,
     /// Records, those without text included.
     pub rows: Pair<u64>,
     /// Distinct texts.
@@ -152,12 +154,12 @@ pub struct NameDiff {
     pub rows: Pair<u64>,
 }
 
-/// Compares two profiles of one encoder.
+/// Compares two profiles of one encoder, whose precisions may differ.
 ///
 /// # Errors
-/// [`Error::Profile`] if the encoders differ.
+/// [`Error::Profile`] if the encoders differ in anything else, or one of the profiles has no records with text.
 pub fn diff(old: &Profile, new: &Profile) -> Result<ProfileDiff> {
-    if let Some(EncoderDifference { field, ours, theirs }) = old.encoder.difference(&new.encoder) {
+    if let Some(EncoderDifference { field, ours, theirs }) = old.encoder.difference_beyond_precision(&new.encoder) {
         return Err(Error::Profile {
             path: "to compare".to_owned(),
             problem: format!("the encoder's {field}: expected {ours}, as in the old one, got {theirs}"),
@@ -174,6 +176,7 @@ pub fn diff(old: &Profile, new: &Profile) -> Result<ProfileDiff> {
         }
     }
     let same_codebook = old.codebook == new.codebook;
+    let precision = old.encoder.difference(&new.encoder);
     let sides = Pair { old: Side::of(old), new: Side::of(new) };
     let n_regions = old.codebook.n_regions();
     let pairs = if same_codebook { (0..n_regions).map(|region| (region, region)).collect() } else { matched(old, new) };
@@ -184,6 +187,7 @@ pub fn diff(old: &Profile, new: &Profile) -> Result<ProfileDiff> {
     let (old_paired, new_paired): (Vec<usize>, Vec<usize>) = pairs.iter().copied().unzip();
     Ok(ProfileDiff {
         same_codebook,
+        precision: precision.map(|EncoderDifference { ours, theirs, .. }| Pair { old: ours, new: theirs }),
         rows: Pair { old: old.observed.rows, new: new.observed.rows },
         distinct_texts: Pair { old: old.distinct_texts(), new: new.distinct_texts() },
         died: lone(&sides.old, &old_paired),

@@ -10,13 +10,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sums::sum_leaves;
-use super::{MOST_ROWS, MultisetDigest, Observed, Profile, Prototypes, Provenance, Sample, SampleParams, half};
+use super::{Census, MOST_ROWS, MultisetDigest, Observed, Profile, Prototypes, Provenance, Sample, SampleParams, half};
 use crate::cluster::{
     Assignment, Codebook, CodebookParams, LEAF_TEXTS, NAMING_CHARACTERS, REGION_TEXTS, TermCounts, assign,
     default_leaves,
 };
 use crate::corpus::{Categories, CollectedTexts, Corpus, Input, TextTally, cut};
-use crate::embed::{EmbeddedCorpus, EncoderDifference};
+use crate::embed::{EmbeddedCorpus, EncoderDifference, EncoderId};
 use crate::progress::{Progress, Stage};
 use crate::vectors::Rows;
 use crate::vectors::moments::Moments;
@@ -76,6 +76,7 @@ pub fn fit(
         codebook,
         leaf_names,
         region_names,
+        census: observation.census(&params.sample),
         sample: observation.sample(&params.sample, &texts),
         provenance: observation.provenance(params.codebook.seed, true),
         prototypes: observation.prototypes,
@@ -85,8 +86,11 @@ pub fn fit(
 
 /// Observes an embedded corpus under the codebook of a profile. `corpus` is read once more if the sample keeps texts.
 ///
+/// The corpus may have been embedded in another precision than the profile's, as on another kind of device. The new profile
+/// says so: its encoder has the precision of the corpus' vectors.
+///
 /// # Errors
-/// [`Error::Encoder`] if the corpus was embedded by another encoder than the profile's; else as [`fit()`]. A corpus
+/// [`Error::Encoder`] if the corpus was embedded by another encoder than the profile's, precision aside; else as [`fit()`]. A corpus
 /// without text is no error here: a part of a corpus may have none.
 pub fn observe(
     profile: &Profile,
@@ -97,7 +101,9 @@ pub fn observe(
 ) -> Result<Profile> {
     params.check()?;
     check_rows(corpus, embedded)?;
-    if let Some(EncoderDifference { field, ours, theirs }) = profile.encoder.difference(&embedded.encoder) {
+    if let Some(EncoderDifference { field, ours, theirs }) =
+        profile.encoder.difference_beyond_precision(&embedded.encoder)
+    {
         return Err(Error::Encoder {
             encoder: embedded.encoder.name.clone(),
             problem: format!("expected the {field} {ours} of the profile's encoder, got {theirs}"),
@@ -113,10 +119,11 @@ pub fn observe(
         CollectedTexts::read_normalized(corpus, &embedded.records, &wanted, progress)?
     };
     Ok(Profile {
-        encoder: profile.encoder.clone(),
+        encoder: EncoderId { precision: embedded.encoder.precision.clone(), ..profile.encoder.clone() },
         codebook: profile.codebook.clone(),
         leaf_names: profile.leaf_names.clone(),
         region_names: profile.region_names.clone(),
+        census: observation.census(params),
         sample: observation.sample(params, &texts),
         provenance: observation.provenance(profile.provenance.seed, false),
         prototypes: observation.prototypes,
@@ -189,6 +196,7 @@ impl<'a> Observation<'a> {
             moments: Moments::weighted(&embedded.vectors, &tally.rows),
             sources: per_name(&records.sources),
             labels: per_name(&records.labels),
+            licences: per_name(&records.licences),
         };
         let prototypes = prototypes.map(|prototypes| prototypes.observing(embedded, &tally.rows, progress));
         progress.finish();
@@ -199,6 +207,10 @@ impl<'a> Observation<'a> {
     fn sampled_rows(&self, params: &SampleParams) -> BTreeMap<u32, usize> {
         let limit = if params.texts { params.limit.unwrap_or(0) } else { 0 };
         self.tally.kept.iter().take(limit).map(|&row| (row, SAMPLED_CHARACTERS)).collect()
+    }
+
+    fn census(&self, params: &SampleParams) -> Option<Census> {
+        params.limit.map(|_| Census::of(&self.embedded.hashes, &self.assignment.nearest))
     }
 
     fn sample(&self, params: &SampleParams, texts: &CollectedTexts) -> Option<Sample> {
@@ -265,8 +277,16 @@ mod tests {
         assert!(counts.empty > 0 && counts.bad_rows > 0 && counts.exact_duplicates > 0);
         assert_eq!(profile.rows_with_text(), found.moments.n());
         assert_eq!(profile.distinct_texts(), counts.distinct_texts);
+        let census = profile.census.as_ref().unwrap();
+        assert!(census.len() as u64 == counts.distinct_texts && census.is_complete());
+        assert!(corpus.hashes.iter().all(|&hash| census.contains(hash) == Some(true)));
         let mail = lines.iter().filter(|line| line.contains("mail")).count() as u64;
         assert_eq!((found.sources["mail"], found.sources.len(), found.labels.len()), (mail, 2, 1));
+
+        let licensed = |licence: &str| lines.iter().filter(|line| line.contains(licence)).count() as u64;
+        let licences =
+            ["MIT", "other"].map(|licence| (licence.to_owned(), licensed(&format!("\"license\": \"{licence}\""))));
+        assert_eq!(found.licences, BTreeMap::from(licences));
 
         // Every text in its leaf, every row counted, the halves apart.
         let assignment = assign(&corpus.vectors, &profile.codebook.leaves);
@@ -348,7 +368,8 @@ mod tests {
         assert!(texts.iter().all(|text| text.contains(" number ") && !text.contains("  ")), "{texts:?}");
         assert_eq!((sample.len(), sample.is_full()), (50, true));
         let compact = observed(&profile, &lines, &SampleParams { limit: None, texts: false }).unwrap();
-        assert_eq!((compact.sample.is_none(), compact.distinct_texts()), (true, profile.rows_with_text()));
+        assert_eq!((&compact.sample, &compact.census), (&None, &None));
+        assert_eq!(compact.distinct_texts(), profile.rows_with_text());
         assert_eq!(compact.texts_per_leaf(), profile.rows_per_leaf());
     }
 
@@ -356,7 +377,10 @@ mod tests {
     fn estimates_of_distinct_texts() {
         let lines = lines(3000, 5);
         let exact = fitted(&lines, 5, &SampleParams::default());
-        let profile = observed(&exact, &lines, &sampling(400)).unwrap();
+        let mut profile = observed(&exact, &lines, &sampling(400)).unwrap();
+        assert!(profile.distinct_texts_exact() && profile.distinct_texts() == exact.distinct_texts());
+        profile.census = None;
+        assert!(!profile.distinct_texts_exact());
         // Four standard errors of 1 / sqrt(398).
         let ratio = profile.distinct_texts() as f64 / exact.distinct_texts() as f64;
         assert!((ratio - 1.0).abs() < 0.2, "{ratio}");
@@ -369,6 +393,40 @@ mod tests {
         for (texts, rows) in poor.texts_per_leaf().into_iter().zip(poor.rows_per_leaf()) {
             assert!((1..=rows).contains(&texts));
         }
+    }
+
+    /// The vectors of another device: what was observed says where, and goes with what was observed there.
+    #[test]
+    fn another_precision() {
+        let lines = lines(300, 7);
+        // Of given vectors no precision is compared: these are an encoder's.
+        let mut corpus = read(&lines);
+        corpus.embedded.encoder.name = "encoder".to_owned();
+        let params = ProfileParams { sample: sampling(20), ..ProfileParams::default() };
+        let profile = super::fit(&corpus.corpus, &corpus.embedded, &params, &Silent).unwrap();
+        let observe = |corpus: &crate::profile::fixture::Read| {
+            super::observe(&profile, &corpus.corpus, &corpus.embedded, &sampling(20), &Silent)
+        };
+        let here = observe(&corpus).unwrap();
+        corpus.embedded.encoder.precision = "f32-cuda".to_owned();
+        let there = observe(&corpus).unwrap();
+        assert_eq!(there.encoder, EncoderId { precision: "f32-cuda".to_owned(), ..profile.encoder.clone() });
+        assert_eq!(Profile { encoder: here.encoder.clone(), ..there.clone() }, here);
+        assert!(there.clone().merge(there.clone()).is_ok());
+        let message = profile.clone().merge(there.clone()).unwrap_err().to_string();
+        assert!(
+            message.contains("the encoder's precision: expected f32, as in the first one, got f32-cuda"),
+            "{message}"
+        );
+
+        let found = super::super::diff(&profile, &there).unwrap();
+        let expected = super::super::Pair { old: "f32".to_owned(), new: "f32-cuda".to_owned() };
+        assert_eq!((found.precision, found.same_codebook), (Some(expected), true));
+        assert_eq!(super::super::diff(&profile, &here).unwrap().precision, None);
+
+        corpus.embedded.encoder.weights = "others".to_owned();
+        let message = observe(&corpus).unwrap_err().to_string();
+        assert!(message.contains("got others"), "{message}");
     }
 
     #[test]

@@ -25,7 +25,11 @@ pub(super) fn read(lines: &[String]) -> Read {
     let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
     file.write_all(lines.concat().as_bytes()).unwrap();
     let inputs = [file.path().to_str().unwrap().to_owned()];
-    let options = CorpusOptions { vectors: Some("vector".to_owned()), ..CorpusOptions::default() };
+    let options = CorpusOptions {
+        vectors: Some("vector".to_owned()),
+        group_by: Some("thread".to_owned()),
+        ..CorpusOptions::default()
+    };
     let corpus = Corpus::open(&inputs, &options).unwrap();
     let options = EmbedOptions {
         inputs: &inputs,
@@ -38,7 +42,7 @@ pub(super) fn read(lines: &[String]) -> Read {
 }
 
 /// `n` rows around five directions. Some repeat the text and vector of another row, in other white space; some have no
-/// text; some have no source or label; some cannot be read.
+/// text; some have no source, label, licence or group; some cannot be read.
 pub(super) fn lines(n: usize, seed: u64) -> Vec<String> {
     const WORDS: [&str; 10] = ["rain", "snow", "jazz", "song", "train", "hotel", "card", "loan", "recipe", "oven"];
     let mut random = SplitMix64::new(seed);
@@ -49,7 +53,11 @@ pub(super) fn lines(n: usize, seed: u64) -> Vec<String> {
         let id = format!("{seed}-{}", draw(1_000_000));
         if !lines.is_empty() && draw(20) == 0 {
             let kind = draw(2);
-            lines.push(if kind == 0 { "{\n".to_owned() } else { format!("{{\"id\": \"{id}\", \"text\": \" \"}}\n") });
+            lines.push(if kind == 0 {
+                "{\n".to_owned()
+            } else {
+                format!("{{\"id\": \"{id}\", \"text\": \" \", \"thread\": null}}\n")
+            });
             continue;
         }
         let (text, vector) = if !texts.is_empty() && draw(4) == 0 {
@@ -70,7 +78,12 @@ pub(super) fn lines(n: usize, seed: u64) -> Vec<String> {
         };
         let source = ["", ", \"source\": \"mail\"", ", \"source\": \"chat\""][draw(3) as usize];
         let label = ["", ", \"label\": \"good\""][draw(2) as usize];
-        lines.push(format!("{{\"id\": \"{id}\", \"text\": \"{text}\", \"vector\": {vector}{source}{label}}}\n"));
+        let thread =
+            if lines.len().is_multiple_of(3) { "null".to_owned() } else { format!("\"thread {}\"", lines.len() / 4) };
+        let licence = ["", ", \"license\": \"MIT\"", ", \"license\": \"other\""][lines.len() % 3];
+        lines.push(format!(
+            "{{\"id\": \"{id}\", \"text\": \"{text}\", \"vector\": {vector}, \"thread\": {thread}{source}{label}{licence}}}\n"
+        ));
     }
     lines
 }

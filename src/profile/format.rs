@@ -1,8 +1,8 @@
 //! The file of a profile.
 //!
 //! One safetensors file (<https://github.com/huggingface/safetensors>), which `numpy` and every tensor library open. Its
-//! only metadata key, `semcov`, holds JSON: format, version, encoder, provenance, counts, names, sources, labels and a
-//! digest; one key, because several would come out in random order. The digest is BLAKE3 over that JSON without it and
+//! only metadata key, `semcov`, holds JSON: format, version, encoder, provenance, counts, names, sources, labels,
+//! licences and a digest; one key, because several would come out in random order. The digest is BLAKE3 over that JSON without it and
 //! over every tensor's name, type, shape and bytes.
 //!
 //! | tensor | shape | content |
@@ -17,15 +17,18 @@
 //! | `prototypes.rows`, `.distance`, `.squares` | K | sums of held-out rows |
 //! | `prototypes.histogram` | K x 128 | held-out rows by distance |
 //! | `prototypes.halved` | 1 | whether half 1 was held out: 1, or 0 where all rows are summed |
+//! | `census.hashes`, `.leaves` | texts | the smallest 64-bit hashes, ascending; the texts' leaves |
 //! | `sample.hashes`, `.rows`, `.leaves` | n | of the sampled texts |
+//! | `sample.groups` | n | hashes of their groups, 0 without; missing where none has one |
 //! | `sample.vectors` | n x dim | in 8 bits a component |
 //! | `sample.ids`, `.texts` | bytes | UTF-8, one after the other; `.id_lengths`, `.text_lengths` part them |
 //!
-//! All tensors `prototypes.*` are there or none: the first files of version 1 have none.
+//! All tensors `prototypes.*` are there or none; `census.*` may be missing: the first files of version 1 have
+//! neither.
 //!
 //! At 384 components a file takes at most 1 MB per started 100 leaves (and a tenth more of the first where leaves have
-//! 100,000 rows), 1,300 bytes per prototype (1,040 where no bin has more than 65,535 rows), 400 bytes per sampled text,
-//! and its id.
+//! 100,000 rows), 1,300 bytes per prototype (1,040 where no bin has more than 65,535 rows), 10 bytes per distinct text,
+//! 8 MB at most, and 410 bytes per sampled text, and its id.
 //!
 //! A file is read whole, and not trusted: every shape, index, order and bound that other code builds on is checked.
 
@@ -39,7 +42,8 @@ use serde::{Deserialize, Serialize};
 use super::sums::{FRACTION_BITS, LARGEST};
 use super::tensors::Tensors;
 use super::{
-    BINS, DISTANCE_BINS, DistanceSums, HELD_OUT, LeafSums, MOST_ROWS, Observed, Profile, Prototypes, Provenance, Sample,
+    BINS, CENSUS_TEXTS, Census, DISTANCE_BINS, DistanceSums, HELD_OUT, LeafSums, MOST_ROWS, Observed, Profile,
+    Prototypes, Provenance, Sample,
 };
 use crate::cluster::Codebook;
 use crate::embed::EncoderId;
@@ -74,6 +78,9 @@ struct Head {
     leaf_names: Vec<String>,
     sources: BTreeMap<String, u64>,
     labels: BTreeMap<String, u64>,
+    /// Absent where there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    licences: BTreeMap<String, u64>,
     sample: Option<SampleHead>,
     digest: String,
 }
@@ -131,7 +138,7 @@ impl Profile {
     /// The profile as a file.
     ///
     /// # Errors
-    /// [`Error::Profile`] if there are so many names of sources and labels that the file's header would exceed 100 MB.
+    /// [`Error::Profile`] if there are so many names of sources, labels and licences that the file's header would exceed 100 MB.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let tensors = self.to_tensors();
         let mut head = self.to_head();
@@ -139,7 +146,7 @@ impl Profile {
         let failed = |problem: String| Error::Profile {
             path: "to write".to_owned(),
             problem,
-            help: "name a source and a label with fewer different values, by `--source` and `--label`".to_owned(),
+            help: "name columns with fewer different values, by `--source`, `--label` and `--licence`".to_owned(),
         };
         let json = serde_json::to_string(&head).map_err(|error| failed(error.to_string()))?;
         serialize(tensors.iter(), Some(HashMap::from([(KEY.to_owned(), json)])))
@@ -182,7 +189,7 @@ impl Profile {
     }
 
     fn to_head(&self) -> Head {
-        let Observed { rows, empty, bad_rows, synthetic, sources, labels, .. } = self.observed.clone();
+        let Observed { rows, empty, bad_rows, synthetic, sources, labels, licences, .. } = self.observed.clone();
         let sample = self.sample.as_ref();
         Head {
             format: FORMAT.to_owned(),
@@ -194,6 +201,7 @@ impl Profile {
             leaf_names: self.leaf_names.clone(),
             sources,
             labels,
+            licences,
             sample: sample.map(|sample| SampleHead { limit: sample.limit, texts: sample.texts.is_some() }),
             digest: String::new(),
         }
@@ -228,6 +236,11 @@ impl Profile {
             tensors.put_signed("prototypes.squares", &[k], &signed(|sums| sums.squares));
             tensors.put_unsigned("prototypes.histogram", &[k, DISTANCE_BINS], &unsigned(|sums| &sums.histogram));
         }
+        if let Some(census) = &self.census {
+            tensors.put_unsigned("census.hashes", &[census.len()], census.hashes());
+            let leaves: Vec<u64> = census.leaves().iter().map(|&leaf| u64::from(leaf)).collect();
+            tensors.put_unsigned("census.leaves", &[census.len()], &leaves);
+        }
         if let Some(sample) = &self.sample {
             let n = sample.len();
             tensors.put_unsigned("sample.hashes", &[n], &sample.hashes);
@@ -235,6 +248,9 @@ impl Profile {
             tensors.put_unsigned("sample.leaves", &[n], &widened(&sample.leaves));
             tensors.put_i8("sample.vectors", &[n, dim], &sample.vectors);
             tensors.put_strings("sample.ids", "sample.id_lengths", &sample.ids);
+            if sample.groups.iter().any(|&group| group > 0) {
+                tensors.put_unsigned("sample.groups", &[n], &sample.groups);
+            }
             if let Some(texts) = &sample.texts {
                 tensors.put_strings("sample.texts", "sample.text_lengths", texts);
             }
@@ -310,7 +326,7 @@ fn narrowed(values: Vec<u64>) -> Result<Vec<u32>, String> {
 }
 
 fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
-    let Head { encoder, provenance, counts, region_names, leaf_names, sources, labels, sample, .. } = head;
+    let Head { encoder, provenance, counts, region_names, leaf_names, sources, labels, licences, sample, .. } = head;
     let codebook = codebook(tensors)?;
     ensure(encoder.dim == codebook.dim, "the encoder's dim is not that of the centroids")?;
     ensure(leaf_names.len() == codebook.n_leaves(), "there is not one name per leaf")?;
@@ -319,9 +335,9 @@ fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
     let Counts { rows, empty, bad_rows, synthetic } = counts;
     ensure(rows <= MOST_ROWS && empty <= rows, "its counts cannot be")?;
     let with_text = rows - empty;
-    for names in [&sources, &labels] {
+    for names in [&sources, &labels, &licences] {
         let sum: u128 = names.values().map(|&rows| u128::from(rows)).sum();
-        ensure(sum <= u128::from(with_text), "more rows have a source or a label than there are")?;
+        ensure(sum <= u128::from(with_text), "more rows have a source, a label or a licence than there are")?;
     }
     let leaves = leaf_sums(tensors, &codebook)?;
     let sum: u128 = leaves.iter().map(|leaf| u128::from(leaf.rows[0]) + u128::from(leaf.rows[1])).sum();
@@ -330,8 +346,9 @@ fn assemble(head: Head, tensors: &Tensors<'_>) -> Result<Profile, String> {
     let prototypes =
         tensors.contains("prototypes.").then(|| read_prototypes(tensors, codebook.dim, &leaves)).transpose()?;
     let sample = sample.map(|head| read_sample(tensors, &head, &codebook, &leaves)).transpose()?;
-    let observed = Observed { rows, empty, bad_rows, synthetic, leaves, moments, sources, labels };
-    Ok(Profile { encoder, codebook, leaf_names, region_names, observed, prototypes, sample, provenance })
+    let census = tensors.contains("census.").then(|| read_census(tensors, &leaves, sample.as_ref())).transpose()?;
+    let observed = Observed { rows, empty, bad_rows, synthetic, leaves, moments, sources, labels, licences };
+    Ok(Profile { encoder, codebook, leaf_names, region_names, observed, prototypes, census, sample, provenance })
 }
 
 fn codebook(tensors: &Tensors<'_>) -> Result<Codebook, String> {
@@ -441,10 +458,12 @@ fn read_sample(
     leaves: &[LeafSums],
 ) -> Result<Sample, String> {
     let n = tensors.len("sample.hashes")?;
+    let grouped = tensors.contains("sample.groups");
     let sample = Sample {
         limit: head.limit,
         hashes: tensors.unsigned("sample.hashes", &[n])?,
         ids: tensors.strings("sample.ids", "sample.id_lengths", n)?,
+        groups: if grouped { tensors.unsigned("sample.groups", &[n])? } else { vec![0; n] },
         rows: narrowed(tensors.unsigned("sample.rows", &[n])?)?,
         leaves: narrowed(tensors.unsigned("sample.leaves", &[n])?)?,
         vectors: tensors.i8("sample.vectors", &[n, codebook.dim])?,
@@ -452,6 +471,7 @@ fn read_sample(
     };
     ensure(n <= sample.limit && sample.limit > 0, "the sample has more texts than it may have")?;
     ensure(sample.hashes.is_sorted_by(|a, b| a < b), "the sample is not in order")?;
+    ensure(!grouped || sample.groups.iter().any(|&group| group > 0), "the groups of the sample are those of no row")?;
     let mut rows = vec![[0_u64; 2]; leaves.len()];
     for i in 0..n {
         let of_leaf = rows.get_mut(sample.leaves[i] as usize).ok_or("a sampled text is in a leaf that there is not")?;
@@ -461,6 +481,29 @@ fn read_sample(
     let within = rows.iter().zip(leaves).all(|(rows, leaf)| (0..2).all(|half| rows[half] <= leaf.rows[half]));
     ensure(within, "a leaf's sampled texts have more rows than the leaf")?;
     Ok(sample)
+}
+
+fn read_census(tensors: &Tensors<'_>, leaves: &[LeafSums], sample: Option<&Sample>) -> Result<Census, String> {
+    let hashes = tensors.unsigned("census.hashes", &[tensors.len("census.hashes")?])?;
+    let of_texts = narrowed(tensors.unsigned("census.leaves", &[tensors.len("census.leaves")?])?)?;
+    ensure(of_texts.iter().all(|&leaf| (leaf as usize) < leaves.len()), "the census is not of leaves that there are")?;
+    let census = Census::from_parts(hashes, of_texts).ok_or("the census is not in order, or too long")?;
+    let texts = census.texts_per_leaf(leaves.len(), &census);
+    let fits = |(&texts, leaf): (&u64, &LeafSums)| {
+        let rows = leaf.all_rows();
+        texts <= rows && (!census.is_complete() || (texts == 0) == (rows == 0))
+    };
+    ensure(texts.iter().zip(leaves).all(fits), "the census is not that of its rows")?;
+    // Both have the smallest hashes of the same texts, as many as they may.
+    if let Some(sample) = sample {
+        let (ours, sampled) = (census.hashes(), sample.hashes.as_slice());
+        let common = ours.len().min(sampled.len());
+        let holds = ours[..common] == sampled[..common]
+            && ours.len() >= sampled.len().min(CENSUS_TEXTS)
+            && (sample.is_full() || ours.len() <= sampled.len());
+        ensure(holds, "the census is not that of the sampled texts")?;
+    }
+    Ok(census)
 }
 
 #[cfg(test)]

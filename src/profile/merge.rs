@@ -1,6 +1,6 @@
 //! Two profiles under one codebook become the profile of both corpora together.
 //!
-//! Counts and sums add up, the samples' smallest hashes are kept: whatever the order, the result has the same bytes, and
+//! Counts and sums add up, the smallest hashes of samples and censuses are kept: whatever the order, the result has the same bytes, and
 //! they are those of [`observe`](super::observe) on all rows at once.
 
 use super::{MOST_ROWS, Profile, Provenance};
@@ -8,7 +8,7 @@ use crate::embed::EncoderDifference;
 use crate::{Error, Result};
 
 impl Profile {
-    /// The profile of both corpora together. Rows that both have observed count twice.
+    /// The profile of both corpora together. Rows that both have observed count twice. It has a census if both have one.
     ///
     /// # Errors
     /// [`Error::Profile`], with the field that differs, unless both have the same encoder, codebook, names, seed,
@@ -23,7 +23,11 @@ impl Profile {
         for (leaf, more) in observed.leaves.iter_mut().zip(&more.leaves) {
             leaf.merge(more);
         }
-        for (names, more) in [(&mut observed.sources, more.sources), (&mut observed.labels, more.labels)] {
+        for (names, more) in [
+            (&mut observed.sources, more.sources),
+            (&mut observed.labels, more.labels),
+            (&mut observed.licences, more.licences),
+        ] {
             for (name, rows) in more {
                 *names.entry(name).or_default() += rows;
             }
@@ -32,6 +36,7 @@ impl Profile {
         let moments = std::mem::replace(&mut observed.moments, crate::vectors::moments::Moments::new(dim));
         observed.moments = moments.merged(more.moments);
         self.prototypes = self.prototypes.zip(other.prototypes).map(|(prototypes, more)| prototypes.merged(&more));
+        self.census = self.census.zip(other.census).map(|(census, more)| census.merged(&more));
         self.sample = self.sample.zip(other.sample).map(|(sample, more)| sample.merged(more));
         let Provenance { versions, fitted, digest, .. } = other.provenance;
         self.provenance.versions.extend(versions);
@@ -42,7 +47,10 @@ impl Profile {
 
     fn check_mergeable(&self, other: &Self) -> Result<()> {
         if let Some(EncoderDifference { field, ours, theirs }) = self.encoder.difference(&other.encoder) {
-            let help = "profile all parts with one encoder";
+            let help = match field {
+                "precision" => "profile all parts on one kind of device",
+                _ => "profile all parts with one encoder",
+            };
             return Err(refused(&format!("the encoder's {field}"), &ours, &theirs, help));
         }
         let same_codebook = "observe all parts under one codebook: `semcov profile observe --codebook`";
@@ -135,6 +143,50 @@ mod tests {
             }
             let whole = observed(&CODEBOOK, &LINES, &sample).unwrap();
             prop_assert_eq!(profiles[0].to_bytes().unwrap(), whole.to_bytes().unwrap());
+        }
+    }
+
+    /// A missing census is no reason to refuse: the whole has none.
+    #[test]
+    fn a_census_of_one_part_only() {
+        let mut other = observed(&CODEBOOK, &LINES, &sampling(9)).unwrap();
+        let both = other.clone().merge(CODEBOOK.clone()).unwrap();
+        let [of_both, of_other, of_codebook] =
+            [&both, &other, &CODEBOOK].map(|profile| profile.census.as_ref().unwrap().len());
+        // The two corpora share no text.
+        assert_eq!((of_both, both.distinct_texts()), (of_other + of_codebook, of_both as u64));
+        other.census = None;
+        assert_eq!(other.clone().merge(CODEBOOK.clone()).unwrap().census, None);
+        assert_eq!(CODEBOOK.clone().merge(other).unwrap().census, None);
+    }
+
+    /// A group goes with its id, and where ids repeat the order of rows decides nothing.
+    #[test]
+    fn the_group_of_the_smallest_id() {
+        let row = |id: &str, thread: &str| {
+            let vector = "[1.0, 0.1, 0.0, 0.0, 0.0, 0.0]";
+            format!("{{\"id\": \"{id}\", \"text\": \"a\", \"vector\": {vector}, \"thread\": {thread}}}\n")
+        };
+        let of = |rows: &[String]| observed(&CODEBOOK, rows, &sampling(9)).unwrap();
+        let found = |profile: &Profile| {
+            let sample = profile.sample.as_ref().unwrap();
+            assert_eq!((sample.len(), sample.rows[0]), (1, 3));
+            (sample.ids[0].clone(), sample.groups[0])
+        };
+        let key = |group: &str| crate::corpus::ContentHash::of_bytes(group.as_bytes()).prefix();
+        let (smaller, larger) = if key("x") < key("y") { ("x", "y") } else { ("y", "x") };
+        let quoted = |name: &str| format!("\"{name}\"");
+        for (rows, expected) in [
+            ([row("2", "null"), row("1", &quoted(larger)), row("3", &quoted(smaller))], key(larger)),
+            ([row("1", &quoted(larger)), row("1", &quoted(smaller)), row("2", "null")], key(smaller)),
+            ([row("1", &quoted("x")), row("1", "null"), row("1", &quoted("y"))], 0),
+        ] {
+            let [a, b, c] = &rows;
+            for order in [[a, b, c], [c, b, a], [b, a, c]] {
+                let rows = order.map(String::clone);
+                assert_eq!(found(&of(&rows)), ("1".to_owned(), expected));
+                assert_eq!(found(&of(&rows[..1]).merge(of(&rows[1..])).unwrap()), ("1".to_owned(), expected));
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! The profile: a small, mergeable summary of a corpus under a frozen codebook.
 //!
 //! A [`Profile`] is made by [`fit()`], which also fits the codebook, or by [`observe`] under the codebook of another one.
-//! What it observes are integers that add up, and the texts of smallest content hash: so profiles of parts merge
+//! What it observes are integers that add up, and the smallest content hashes with some of their texts: so profiles of parts merge
 //! ([`Profile::merge`]) to the profile of the whole, byte by byte, however a corpus is divided and in whatever order
 //! its parts come.
 
+mod census;
 mod diff;
 mod fit;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod summary;
 mod sums;
 mod tensors;
 
+pub use census::{CENSUS_TEXTS, Census, CensusChanges};
 pub use diff::{LeafDiff, LoneRegion, NameDiff, Pair, ProfileDiff, RegionDiff, ShareChange, diff};
 pub use fit::{LEAST_TEXTS_TO_HALVE, ProfileParams, fit, observe};
 pub(crate) use profile::distinct_from_smallest;

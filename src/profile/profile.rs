@@ -1,13 +1,15 @@
 //! What a profile holds, and what can be told from it.
 //!
-//! Rows are counted exactly. Distinct texts cannot be added up over parts, so they are estimated from the sample:
+//! Rows are counted exactly. Distinct texts cannot be added up over parts, so they are counted in the census, and where
+//! that is full or missing, and in every leaf, estimated from the smallest hashes:
 //! ```text
 //! texts of a leaf = rows of the leaf * (sampled texts of the leaf / their rows)
-//! distinct texts  = (n - 1) / h_n       h_n: the largest of the n sampled hashes, as a number from 0 to 1
+//! distinct texts  = (n - 1) / h_n       h_n: the largest of the n smallest hashes, as a number from 0 to 1
 //! ```
 //! The second is the estimator of n smallest values (Bar-Yossef et al. 2002, <https://doi.org/10.1007/3-540-45726-7_1>)
 //! in its unbiased form (Beyer et al. 2007, <https://doi.org/10.1145/1247480.1247504>); its relative standard error is
-//! about 1 / sqrt(n - 2): 1 % for 10,000 texts. Both are exact while the sample holds all texts.
+//! about 1 / sqrt(n - 2): .1 % for a full census, 1 % for a sample of 10,000 texts. The first is exact while the sample holds
+//! all texts, the second while the census does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +17,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HELD_OUT, LEAST_TEXTS_TO_HALVE, LeafSums, Prototypes, Sample};
+use super::{Census, HELD_OUT, LEAST_TEXTS_TO_HALVE, LeafSums, Prototypes, Sample};
 use crate::cluster::Codebook;
 use crate::corpus::ContentHash;
 use crate::embed::EncoderId;
@@ -42,6 +44,9 @@ pub struct Profile {
     /// What outlier scores are told from without a sample; `None` where the codebook comes from a file without them, as
     /// the first files of version 1 are.
     pub prototypes: Option<Prototypes>,
+    /// Which texts there were; `None` in a compact profile, and in one that comes from a file without it, as the first
+    /// files of version 1 are.
+    pub census: Option<Census>,
     /// Single texts; `None` in a compact profile.
     pub sample: Option<Sample>,
     /// Where it comes from.
@@ -67,6 +72,9 @@ pub struct Observed {
     pub sources: BTreeMap<String, u64>,
     /// Rows with text of every label; rows without a label are not listed.
     pub labels: BTreeMap<String, u64>,
+    /// Rows with text of every licence, as it is written; rows without a licence are not listed. Empty where no row says
+    /// what its licence is, and in what comes from files of earlier versions.
+    pub licences: BTreeMap<String, u64>,
 }
 
 /// Where a profile comes from, as far as it does not depend on how the corpus was divided.
@@ -151,12 +159,15 @@ impl Profile {
         self.observed.leaves.iter().map(LeafSums::all_rows).collect()
     }
 
-    /// Distinct texts of every leaf: exact while the sample holds all texts, estimated beyond that, and the rows in a
+    /// Distinct texts of every leaf: exact while census or sample hold all texts, estimated beyond that, and the rows in a
     /// compact profile. A leaf of which the sample has no text is taken to repeat its texts as all leaves do. Never more
     /// than the leaf's rows, and never 0 where there are rows.
     #[must_use]
     pub fn texts_per_leaf(&self) -> Vec<u64> {
-        self.estimated_texts(LeafSums::all_rows, |_| true)
+        match &self.census {
+            Some(census) if census.is_complete() => census.texts_per_leaf(self.observed.leaves.len(), census),
+            _ => self.estimated_texts(LeafSums::all_rows, |_| true),
+        }
     }
 
     /// [`texts_per_leaf`](Self::texts_per_leaf) of the texts of one [`half`](super::half).
@@ -200,17 +211,31 @@ impl Profile {
         rows.iter().zip(&sampled).map(texts).collect()
     }
 
-    /// Distinct texts: exact while the sample is not full, estimated beyond that, and the rows with text in a compact
-    /// profile. Never more than the rows with text.
+    /// Distinct texts: exact while census or sample have all of them, estimated beyond that, and the rows with text in a
+    /// compact profile. Never more than the rows with text.
     #[must_use]
     pub fn distinct_texts(&self) -> u64 {
         let rows = self.rows_with_text();
-        let Some(sample) = &self.sample else { return rows };
-        let n = sample.len() as u64;
-        match sample.hashes.last() {
-            Some(&last) if sample.is_full() => distinct_from_smallest(n, last).min(rows),
+        let Some((hashes, complete)) = self.smallest_hashes() else { return rows };
+        let n = hashes.len() as u64;
+        match hashes.last() {
+            Some(&last) if !complete => distinct_from_smallest(n, last).min(rows),
             _ => n,
         }
+    }
+
+    /// Whether [`distinct_texts`](Self::distinct_texts) is their exact number.
+    #[must_use]
+    pub fn distinct_texts_exact(&self) -> bool {
+        self.smallest_hashes().is_some_and(|(_, complete)| complete)
+    }
+
+    /// The smallest hashes that the profile keeps, and whether they are those of all texts: of census and sample, the
+    /// shorter list is the beginning of the longer one.
+    fn smallest_hashes(&self) -> Option<(&[u64], bool)> {
+        let of_census = self.census.as_ref().map(|census| (census.hashes(), census.is_complete()));
+        let of_sample = self.sample.as_ref().map(|sample| (sample.hashes.as_slice(), !sample.is_full()));
+        of_census.into_iter().chain(of_sample).max_by_key(|(hashes, complete)| (hashes.len(), *complete))
     }
 }
 

@@ -21,7 +21,8 @@ use crate::{Error, Result};
 /// What to keep of single texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SampleParams {
-    /// Texts to keep, at least 1; `None` keeps none (a *compact* profile). Default 10,000.
+    /// Texts to keep, at least 1; `None` keeps none, and no [`Census`](super::Census) either (a *compact* profile).
+    /// Default 10,000.
     pub limit: Option<usize>,
     /// Whether to keep their first 300 characters as well. Default false.
     pub texts: bool,
@@ -56,6 +57,9 @@ pub struct Sample {
     pub hashes: Vec<u64>,
     /// The smallest id of the rows with the text.
     pub ids: Vec<String>,
+    /// What the row with that id belongs to, as [`RecordTable::group_key`](crate::corpus::RecordTable::group_key): 0
+    /// without a group. Of rows with equal ids the smallest.
+    pub groups: Vec<u64>,
     /// Rows with the text, at most `u32::MAX`.
     pub rows: Vec<u32>,
     /// The leaf of the text.
@@ -69,6 +73,7 @@ pub struct Sample {
 /// A sampled text.
 struct Entry {
     id: String,
+    group: u64,
     rows: u32,
     content: Content,
 }
@@ -85,8 +90,8 @@ impl Entry {
     /// Adds the rows of the same text elsewhere.
     fn merge(&mut self, other: Self) {
         self.rows = self.rows.saturating_add(other.rows);
-        if other.id < self.id {
-            self.id = other.id;
+        if (&other.id, other.group) < (&self.id, self.group) {
+            (self.id, self.group) = (other.id, other.group);
         }
         if other.content < self.content {
             self.content = other.content;
@@ -111,8 +116,10 @@ impl Sample {
             }
             let mut x = vec![0.0; embedded.vectors.dim()];
             embedded.vectors.read_row(index, &mut x);
+            let kept = tally.kept[index] as usize;
             let entry = Entry {
-                id: embedded.records.id(tally.kept[index] as usize).to_owned(),
+                id: embedded.records.id(kept).to_owned(),
+                group: embedded.records.group_key(kept),
                 rows: u32::try_from(tally.rows[index]).unwrap_or(u32::MAX),
                 content: Content {
                     vector: quantized(&x),
@@ -140,6 +147,7 @@ impl Sample {
             limit,
             hashes: Vec::new(),
             ids: Vec::new(),
+            groups: Vec::new(),
             rows: Vec::new(),
             leaves: Vec::new(),
             vectors: Vec::new(),
@@ -148,6 +156,7 @@ impl Sample {
         for (hash, entry) in entries.into_iter().take(limit) {
             sample.hashes.push(hash);
             sample.ids.push(entry.id);
+            sample.groups.push(entry.group);
             sample.rows.push(entry.rows);
             sample.leaves.push(entry.content.leaf);
             sample.vectors.extend(entry.content.vector);
@@ -160,12 +169,13 @@ impl Sample {
 
     fn into_entries(self) -> impl Iterator<Item = (u64, Entry)> {
         let dim = self.vectors.len() / self.hashes.len().max(1);
-        let Self { hashes, ids, rows, leaves, vectors, texts, .. } = self;
+        let Self { hashes, ids, groups, rows, leaves, vectors, texts, .. } = self;
         let mut texts = texts.map(Vec::into_iter);
-        hashes.into_iter().zip(ids).zip(rows).zip(leaves).enumerate().map(move |(i, (((hash, id), rows), leaf))| {
+        hashes.into_iter().zip(ids).enumerate().map(move |(i, (hash, id))| {
             let vector = vectors[i * dim..][..dim].to_vec();
             let text = texts.as_mut().and_then(Iterator::next);
-            (hash, Entry { id, rows, content: Content { vector, leaf, text } })
+            let content = Content { vector, leaf: leaves[i], text };
+            (hash, Entry { id, group: groups[i], rows: rows[i], content })
         })
     }
 
@@ -239,6 +249,7 @@ mod tests {
             limit: 100,
             hashes: (0..100).collect(),
             ids: vec![String::new(); 100],
+            groups: vec![0; 100],
             rows: vec![1; 100],
             leaves: vec![0; 100],
             vectors: rows.chunks(384).flat_map(quantized).collect(),

@@ -77,7 +77,7 @@ impl Profile {
             bad_rows: observed.bad_rows,
             synthetic: observed.synthetic,
             distinct_texts: self.distinct_texts(),
-            distinct_texts_exact: self.sample.as_ref().is_some_and(|sample| !sample.is_full()),
+            distinct_texts_exact: self.distinct_texts_exact(),
             prototypes: self.prototypes.as_ref().map(super::Prototypes::len),
             sample: self.sample.as_ref().map(super::Sample::len),
             examples: self.sample.as_ref().is_some_and(|sample| sample.texts.is_some()),

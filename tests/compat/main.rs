@@ -27,7 +27,7 @@ fn profile_of_version_1() {
         observed.sources.iter().map(|(name, rows)| (name.as_str(), *rows)).collect::<Vec<_>>(),
         [("chat", 31), ("mail", 30)]
     );
-    assert_eq!(observed.labels["rain"], 15);
+    assert_eq!((observed.labels["rain"], observed.licences.len()), (15, 0));
     assert_eq!(
         (observed.leaves[0].rows, observed.leaves[0].distance, observed.leaves[0].squares),
         ([7, 3], [16070, 17023], [44_722_510, 107_098_693])
@@ -44,8 +44,10 @@ fn profile_of_version_1() {
     assert_eq!(sample.vectors[..8], [127, -1, 13, -18, 4, -19, 6, -8]);
     assert_eq!(sample.texts.as_ref().unwrap()[0], "rain text 56");
 
-    // Its version knew no prototypes.
-    assert_eq!(profile.prototypes, None);
+    // Its version knew no groups, no prototypes and no census.
+    assert_eq!(sample.groups, [0; 20]);
+    assert_eq!((&profile.prototypes, &profile.census), (&None, &None));
+    assert!(!profile.distinct_texts_exact());
 
     let provenance = &profile.provenance;
     assert_eq!((provenance.seed, provenance.fitted), (3, true));

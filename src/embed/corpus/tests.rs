@@ -134,7 +134,7 @@ fn counts_what_it_reads() {
         rows: 8,
         left_out: 0,
         bad_rows: 1,
-        first_bad_row: Some(BadRow { file: "a".to_owned(), line: 4, reason: "broken".to_owned() }),
+        first_bad_rows: vec![BadRow { file: "a".to_owned(), line: 4, reason: "broken".to_owned() }],
         empty: 2,
         distinct_texts: 3,
         exact_duplicates: 3,

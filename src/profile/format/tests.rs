@@ -14,24 +14,43 @@ fn read(bytes: &[u8]) -> Result<Profile> {
     Profile::from_bytes(bytes, "a.semcov")
 }
 
+/// What the header of a file says.
+fn head_of(bytes: &[u8]) -> String {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
+    metadata.metadata().as_ref().unwrap()[KEY].clone()
+}
+
 #[test]
 fn reads_what_it_wrote() {
     let mut profile = PROFILE.clone();
     assert_eq!(read(&BYTES).unwrap(), profile);
     profile.sample.as_mut().unwrap().texts = None;
     assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
+    // A sample without groups is written as before there were any.
+    let groups = &mut profile.sample.as_mut().unwrap().groups;
+    assert!(groups.contains(&0) && groups.iter().any(|&group| group > 0));
+    groups.fill(0);
+    let bytes = profile.to_bytes().unwrap();
+    assert!(!bytes.windows(13).any(|name| name == b"sample.groups"));
+    assert_eq!(read(&bytes).unwrap(), profile);
+    profile.census = None;
+    assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
     profile.sample = None;
     profile.prototypes = None;
     profile.observed.sources.clear();
+    // Licences are written where there are some.
+    assert!(!profile.observed.licences.is_empty() && head_of(&BYTES).contains("licences"));
+    profile.observed.licences.clear();
+    assert!(!head_of(&profile.to_bytes().unwrap()).contains("licences"));
     assert_eq!(read(&profile.to_bytes().unwrap()).unwrap(), profile);
     let file = tempfile::NamedTempFile::new().unwrap();
     fs_err::write(file.path(), &*BYTES).unwrap();
     assert_eq!(Profile::read(file.path()).unwrap(), *PROFILE);
 }
 
-/// A profile of `leaves` leaves of twice `rows` rows each, 384 components, and `sampled` texts with ids of ten bytes.
-/// The numbers are the largest that so many rows may have.
-fn large(leaves: usize, rows: u64, sampled: usize) -> Profile {
+/// A profile of `leaves` leaves of twice `rows` rows each, 384 components, and `texts` texts, of which `sampled` have
+/// ids of ten bytes. The numbers are the largest that so many rows may have.
+fn large(leaves: usize, rows: u64, texts: usize, sampled: usize) -> Profile {
     let dim = 384;
     let unit: Vec<f32> = (0..dim).map(|i| if i == 0 { 1.0 } else { 0.0 }).collect();
     let mut profile = PROFILE.clone();
@@ -75,11 +94,16 @@ fn large(leaves: usize, rows: u64, sampled: usize) -> Profile {
         leaves: vec![leaf; leaves],
         sources: BTreeMap::new(),
         labels: BTreeMap::new(),
+        licences: BTreeMap::new(),
     };
+    let of_leaves = (0..texts).map(|text| (text % leaves) as u32).collect();
+    let census = Census::from_parts((0..texts as u64).map(|i| i << 40).collect(), of_leaves);
+    profile.census = census.filter(|census| !census.is_empty());
     profile.sample = Some(Sample {
         limit: sampled.max(1),
         hashes: (0..sampled as u64).map(|i| i << 40).collect(),
         ids: (0..sampled).map(|i| format!("id{i:08}")).collect(),
+        groups: vec![u64::MAX; sampled],
         rows: vec![3; sampled],
         leaves: vec![0; sampled],
         vectors: vec![127; sampled * dim],
@@ -91,19 +115,19 @@ fn large(leaves: usize, rows: u64, sampled: usize) -> Profile {
 #[test]
 fn small_enough() {
     const MB: usize = 1_000_000;
-    for (leaves, rows, sampled, most) in [
-        (100, 30_000, 0, MB),
-        (100, 30_000, 10_000, MB),
-        (250, 30_000, 1_000, 3 * MB),
-        (1_000, 30_000, 0, 10 * MB),
-        (100, 1_000_000, 10_000, MB + MB / 10),
-        (4_096, 30_000, 0, 41 * MB),
-        (1_000, 250_000, 10_000, 10 * MB),
+    for (leaves, rows, texts, sampled, most) in [
+        (100, 30_000, 0, 0, MB),
+        (100, 30_000, 40_000, 10_000, MB),
+        (250, 30_000, 1_000, 1_000, 3 * MB),
+        (1_000, 30_000, 0, 0, 10 * MB),
+        (100, 1_000_000, CENSUS_TEXTS, 10_000, MB + MB / 10),
+        (4_096, 30_000, 0, 0, 41 * MB),
+        (1_000, 250_000, 10_000, 10_000, 10 * MB),
     ] {
-        let profile = large(leaves, rows, sampled);
+        let profile = large(leaves, rows, texts, sampled);
         let bytes = profile.to_bytes().unwrap();
         assert_eq!(read(&bytes).unwrap(), profile);
-        let most = most + sampled * (400 + 10) + 3 * leaves * if rows < 65_536 { 1_040 } else { 1_300 };
+        let most = most + 10 * texts + sampled * (410 + 10) + 3 * leaves * if rows < 65_536 { 1_040 } else { 1_300 };
         assert!(bytes.len() <= most, "{leaves} leaves, {sampled} texts: {} > {most} bytes", bytes.len());
     }
 }
@@ -142,6 +166,16 @@ fn with_head(change: impl FnOnce(&mut Head)) -> Vec<u8> {
     serialize(tensors.iter(), Some(HashMap::from([(KEY.to_owned(), json)]))).unwrap()
 }
 
+/// What is read from the file with other values in one tensor, and the digest that belongs to it.
+fn with_tensor(name: &str, values: &[u64]) -> Result<Profile> {
+    let mut tensors = PROFILE.to_tensors();
+    tensors.put_unsigned(name, &[values.len()], values);
+    let mut head = PROFILE.to_head();
+    head.digest = digest(&mut head, &tensors).unwrap();
+    let json = serde_json::to_string(&head).unwrap();
+    read(&serialize(tensors.iter(), Some(HashMap::from([(KEY.to_owned(), json)]))).unwrap())
+}
+
 fn prototypes(profile: &mut Profile) -> &mut Prototypes {
     profile.prototypes.as_mut().unwrap()
 }
@@ -162,13 +196,14 @@ fn half_of_the_prototypes() {
 
 #[test]
 fn what_contradicts_itself() {
-    let heads: [fn(&mut Head); 9] = [
+    let heads: [fn(&mut Head); 10] = [
         |head| head.encoder.dim = 7,
         |head| drop(head.leaf_names.pop()),
         |head| drop(head.region_names.pop()),
         |head| head.counts.rows += 1,
         |head| head.counts.empty = u64::MAX,
         |head| head.sources.extend([("x".to_owned(), u64::MAX)]),
+        |head| head.licences.extend([("MIT".to_owned(), u64::MAX)]),
         |head| head.sample = Some(SampleHead { limit: 11, texts: true }),
         |head| head.sample = Some(SampleHead { limit: 0, texts: false }),
         |head| head.counts.rows = MOST_ROWS + 1,
@@ -212,6 +247,33 @@ fn what_contradicts_itself() {
         let message = message(read(&profile.to_bytes().unwrap()));
         assert!(message.contains("its content is not what semcov writes"), "{i}: {message}");
     }
+    for groups in [&[1; 11][..], &[0; 12]] {
+        assert!(message(with_tensor("sample.groups", groups)).contains("its content is not what semcov writes"));
+    }
+    // The sample has 12 of the texts.
+    let census = PROFILE.census.as_ref().unwrap().hashes();
+    let largest = *census.last().unwrap();
+    assert!(census.len() > 12 && largest < u64::MAX);
+    for hashes in [
+        vec![],
+        census[1..].to_vec(),
+        census[..11].to_vec(),
+        [&census[..3], &census[4..]].concat(),
+        [&[census[0] - 1], census].concat(),
+        [census, &[largest]].concat(),
+        [&[census[1], census[0]], &census[2..]].concat(),
+        (0..=PROFILE.rows_with_text() - census.len() as u64).fold(census.to_vec(), |mut more, i| {
+            more.push(largest + 1 + i);
+            more
+        }),
+    ] {
+        let message = message(with_tensor("census.hashes", &hashes));
+        assert!(message.contains("the census is not"), "{message}");
+    }
+    let mut all_sampled = PROFILE.clone();
+    all_sampled.sample.as_mut().unwrap().limit = 13;
+    assert!(message(read(&all_sampled.to_bytes().unwrap())).contains("the census is not that of the sampled texts"));
+
     let mut no_leaf = PROFILE.clone();
     let codebook = &mut no_leaf.codebook;
     (codebook.leaves, codebook.regions, codebook.region_of_leaf) = (vec![], vec![], vec![]);
@@ -261,7 +323,7 @@ proptest! {
 }
 
 #[test]
-fn compact_and_full_differ_only_in_the_sample() {
+fn compact_and_full_differ_only_in_single_texts() {
     let compact = fitted(&lines(80, 21), 6, &SampleParams { limit: None, texts: false });
-    assert_eq!(compact, Profile { sample: None, ..PROFILE.clone() });
+    assert_eq!(compact, Profile { census: None, sample: None, ..PROFILE.clone() });
 }

@@ -17,6 +17,9 @@ pub fn diff_terminal(diff: &ProfileDiff, style: &TerminalStyle) -> String {
     let mut page = Page::new(style);
     page.emphasized(&format!("{} · {}", change(diff.rows, "record"), change(diff.distinct_texts, "distinct text")));
     page.item("", &verdict(diff));
+    if let Some(sentence) = precision(diff, str::to_owned) {
+        page.item("", &sentence);
+    }
     for list in lists(diff, page.width() >= 70) {
         page.section(&format!("{} ({})", list.title, list.rows.len()));
         let headings =
@@ -48,6 +51,9 @@ pub fn diff_markdown(diff: &ProfileDiff) -> String {
         ],
     );
     page.push_str(&format!("\n{}\n", verdict(diff)));
+    if let Some(sentence) = precision(diff, code) {
+        page.push_str(&format!("\n{sentence}\n"));
+    }
     for list in lists(diff, true) {
         page.push_str(&format!("\n### {} ({})\n\n", list.title, list.rows.len()));
         show(&mut page, &list.headings, &list.rows);
@@ -107,6 +113,15 @@ fn verdict(diff: &ProfileDiff) -> String {
         count(diff.died.len() as u64),
         count(diff.born.len() as u64),
     )
+}
+
+/// What is to be said where the vectors were computed in two ways; `quoted` escapes what the profiles call them.
+fn precision(diff: &ProfileDiff, quoted: fn(&str) -> String) -> Option<String> {
+    let Pair { old, new } = diff.precision.as_ref()?;
+    let (old, new) = (quoted(old), quoted(new));
+    Some(format!(
+        "The old texts were embedded in {old}, the new ones in {new}: a few may have changed their leaf by rounding alone."
+    ))
 }
 
 /// What changed; `wide` with every column.
@@ -199,6 +214,7 @@ mod tests {
         };
         ProfileDiff {
             same_codebook,
+            precision: Some(Pair { old: "f32".to_owned(), new: HOSTILE.concat() }),
             rows: Pair { old: 1, new: 1_000_000 },
             distinct_texts: Pair { old: 1, new: 2 },
             regions: HOSTILE.iter().enumerate().map(region).collect(),
@@ -256,6 +272,7 @@ mod tests {
             "New labels (8)",
             "30.0% → 1.0%",
             "×0.03",
+            "The old texts were embedded in f32, the new ones in",
         ] {
             assert!(words(true).contains(shown), "{shown}: {}", words(true));
         }
@@ -263,5 +280,12 @@ mod tests {
             assert!(words(false).contains(shown), "{shown}: {}", words(false));
         }
         assert!(!words(false).contains("Moved"));
+        let one_precision = ProfileDiff { precision: None, ..hostile(true) };
+        assert!(!diff_markdown(&one_precision).contains("embedded in"));
+        let page = diff_markdown(&ProfileDiff {
+            precision: Some(Pair { old: "f32".to_owned(), new: "f32-cuda".to_owned() }),
+            ..one_precision
+        });
+        assert!(page.contains("the new ones in `f32-cuda`: a few may"), "{page}");
     }
 }
