@@ -11,6 +11,7 @@
 use nalgebra::SymmetricEigen;
 
 use crate::report::{Diversity, HillNumbers};
+use crate::stats::hypergeometric;
 use crate::vectors::moments::Moments;
 
 /// Texts that a report rarefies to, where the corpus has so many.
@@ -66,42 +67,6 @@ pub fn rarefied_hill_numbers(counts: &[u64], m: u64) -> HillNumbers {
         }
     }
     HillNumbers { q0, q1: entropy.exp(), q2: 1.0 / concentration }
-}
-
-/// P(k of the `marked` among `m` drawn of `total` without replacement), for every k that it is above 1e-18 of the
-/// largest for.
-///
-/// From the mode outwards by the ratio of neighbours, then divided by their sum: no factorials, no overflow.
-fn hypergeometric(total: u64, marked: u64, m: u64) -> Vec<(u64, f64)> {
-    const NEGLIGIBLE: f64 = 1e-18;
-    let (least, most) = ((m + marked).saturating_sub(total), m.min(marked));
-    // P(k + 1) / P(k)
-    let ratio = |k: u64| (marked - k) as f64 * (m - k) as f64 / ((k + 1) as f64 * (total + k + 1 - marked - m) as f64);
-    let mode = (((m + 1) as f64 * (marked + 1) as f64 / (total + 2) as f64) as u64).clamp(least, most);
-    let mut weights = Vec::new();
-    let mut weight = 1.0;
-    for k in (least..mode).rev() {
-        weight /= ratio(k);
-        if weight < NEGLIGIBLE {
-            break;
-        }
-        weights.push((k, weight));
-    }
-    weights.reverse();
-    weights.push((mode, 1.0));
-    weight = 1.0;
-    for k in mode..most {
-        weight *= ratio(k);
-        if weight < NEGLIGIBLE {
-            break;
-        }
-        weights.push((k + 1, weight));
-    }
-    let sum: f64 = weights.iter().map(|(_, weight)| weight).sum();
-    for (_, weight) in &mut weights {
-        *weight /= sum;
-    }
-    weights
 }
 
 /// The Vendi score, 1 to dim; 0 without texts.
