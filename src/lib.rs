@@ -13,6 +13,7 @@ pub mod corpus;
 pub mod coverage;
 pub mod embed;
 mod error;
+pub mod gate;
 pub mod ood;
 pub mod plan;
 pub mod profile;

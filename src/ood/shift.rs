@@ -141,7 +141,8 @@ impl NewContent {
     }
 
     /// Tests the scores of a drop beside the left-out scores of its reference, both in any order.
-    fn of(reference: &[f32], drop: &[f32]) -> Self {
+    #[must_use]
+    pub fn of(reference: &[f32], drop: &[f32]) -> Self {
         let mut sorted = reference.to_vec();
         sorted.sort_by(|a, b| b.total_cmp(a));
         let beyond = |scores: &[f32]| match sorted.get(sorted.len() / FAR_OUT) {

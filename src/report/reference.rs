@@ -74,7 +74,8 @@ impl Reference {
     }
 
     /// The vectors of the texts known of it, in the order of content hashes.
-    pub(super) fn vectors(&self) -> &EmbeddingMatrix {
+    #[must_use]
+    pub fn vectors(&self) -> &EmbeddingMatrix {
         match &self.0 {
             Kind::Corpus { embedded, .. } => &embedded.vectors,
             Kind::Profile { vectors, .. } => vectors,

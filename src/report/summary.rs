@@ -47,7 +47,7 @@ pub(super) fn encoder(id: &EncoderId) -> EncoderSummary {
 pub(super) fn warnings(embedded: &EmbeddedCorpus, map_points: usize) -> Vec<Warning> {
     let counts = &embedded.counts;
     let mut warnings = Vec::new();
-    if let Some(first) = &counts.first_bad_row {
+    if let Some(first) = counts.first_bad_rows.first() {
         warnings.push(Warning::BadRows { rows: counts.bad_rows, first: first.to_string() });
     }
     if counts.empty > 0 {

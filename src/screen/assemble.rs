@@ -56,13 +56,8 @@ impl Batch<'_> {
         let threshold = self.threshold();
         let profile = self.screener.reference.profile();
         let sample: Vec<&SampledText> = self.sample.iter().map(|(_, text)| text).collect();
-        // What a reviewer decided on needs no review.
-        let is_open = |text: &SampledText| text.screened.reason(threshold.p_value) == Some(Reason::Outlier);
-        let odd: Vec<(&OddKey, &SampledText)> = self.odd.iter().filter(|(_, text)| is_open(text)).collect();
-        let groups = groups(profile.encoder.dim, &odd)?;
-        let names = self.group_names(&groups, &odd);
-        let flagged_groups: Vec<FlaggedGroup> =
-            groups.iter().zip(names).zip(1..).map(|((group, name), id)| self.group(id, group, name, &odd)).collect();
+        let odd = self.open_outliers();
+        let (groups, flagged_groups) = self.grouped(&odd)?;
         let languages = self.languages(&sample);
         let screening = Screening {
             schema_version: SCREENING_SCHEMA_VERSION,
@@ -96,6 +91,29 @@ impl Batch<'_> {
         let hashes = |group: &Group| group.members.iter().map(|&member| *odd[member as usize].0).collect();
         self.groups = groups.iter().map(hashes).collect();
         Ok(screening)
+    }
+
+    /// The outliers on which no reviewer decided, in groups: new topics first, the largest first.
+    ///
+    /// # Errors
+    /// If a setting is out of its range; not here.
+    pub(crate) fn outlier_groups(&self) -> Result<Vec<FlaggedGroup>> {
+        Ok(self.grouped(&self.open_outliers())?.1)
+    }
+
+    /// What a reviewer decided on needs no review.
+    fn open_outliers(&self) -> Vec<(&OddKey, &SampledText)> {
+        let threshold = self.threshold().p_value;
+        let is_open = |text: &SampledText| text.screened.reason(threshold) == Some(Reason::Outlier);
+        self.odd.iter().filter(|(_, text)| is_open(text)).collect()
+    }
+
+    fn grouped(&self, odd: &[(&OddKey, &SampledText)]) -> Result<(Vec<Group>, Vec<FlaggedGroup>)> {
+        let groups = groups(self.screener.reference.profile().encoder.dim, odd)?;
+        let names = self.group_names(&groups, odd);
+        let flagged =
+            groups.iter().zip(names).zip(1..).map(|((group, name), id)| self.group(id, group, name, odd)).collect();
+        Ok((groups, flagged))
     }
 
     fn drop_summary(&self, files: Vec<String>) -> DropSummary {

@@ -67,12 +67,12 @@ impl ScreenReference {
         self.profile.sample.as_ref().map_or("", |sample| &sample.ids[place as usize])
     }
 
-    /// Refuses vectors of another encoder.
+    /// Refuses vectors of another encoder; another precision or device of the same one is none.
     ///
     /// # Errors
     /// [`Error::Encoder`] that names the field in which they differ.
     pub fn check(&self, encoder: &EncoderId) -> Result<()> {
-        let Some(difference) = self.profile.encoder.difference(encoder) else { return Ok(()) };
+        let Some(difference) = self.profile.encoder.difference_beyond_precision(encoder) else { return Ok(()) };
         Err(Error::Encoder {
             encoder: encoder.name.clone(),
             problem: format!(
@@ -236,7 +236,7 @@ impl<'a> Screener<'a> {
     }
 
     /// The reference's own scores, each text left out of it; of very many, an even choice.
-    pub(super) fn reference_scores(&self) -> Vec<f32> {
+    pub(crate) fn reference_scores(&self) -> Vec<f32> {
         self.calibration.scores(MOST_SCORES)
     }
 
