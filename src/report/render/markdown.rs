@@ -6,7 +6,7 @@
 
 use super::beside;
 use super::number::{count, counted, p_value, percent, score, similarity};
-use super::text::{fit, visible};
+use super::text::{fit, inert, visible};
 use super::words;
 use crate::report::{CategoryShare, Gap, Report, gap_word};
 
@@ -267,9 +267,9 @@ pub(super) fn rest(page: &mut String, all: usize, shown: usize) {
     }
 }
 
-/// Untrusted text as a code span. Parsers disagree about pipes in the code spans of a table; `∣` stands for them.
+/// Untrusted text as a code span; no command where the page is printed in CI. Parsers disagree about pipes in the code spans of a table; `∣` stands for them.
 pub(super) fn code(text: &str) -> String {
-    let text = fit(text, CELL_COLUMNS).replace('|', "∣");
+    let text = inert(&fit(text, CELL_COLUMNS)).replace('|', "∣");
     if text.is_empty() {
         return "–".to_owned();
     }
@@ -312,6 +312,7 @@ pub(super) mod tests {
         assert_eq!(code("plain"), "`plain`");
         assert_eq!(code("a `b` ``c``"), "``` a `b` ``c`` ```");
         assert_eq!(code("a | b\nc"), "`a ∣ b↵c`");
+        assert_eq!(code("##[error]x"), "`##⁅error]x`");
         assert_eq!(code(" \n"), "`↵`");
         assert_eq!(code(""), "–");
     }

@@ -1,8 +1,8 @@
 //! The document as a terminal summary, JSON, Markdown, or a self-contained HTML page; profiles, what changed between
-//! two of them, plans and screenings likewise.
+//! two of them, plans, screenings and verdicts likewise.
 //!
-//! Renderers only format: every number they show stands in the [`Report`](super::Report), or is a sum or a share of
-//! numbers there. Names, ids and texts of the corpus are untrusted in all of them.
+//! Renderers only format: every number they show stands in the [`Report`](super::Report) or the other document, or is a
+//! sum or a share of numbers there. Names, ids and texts of the corpus are untrusted in all of them.
 
 mod beside;
 mod diff;
@@ -15,6 +15,7 @@ mod profile;
 mod screening;
 mod terminal;
 mod text;
+mod verdict;
 mod words;
 
 pub use diff::{diff_json, diff_markdown, diff_terminal};
@@ -25,3 +26,7 @@ pub use plan::{plan_json, plan_markdown, plan_schema, plan_terminal};
 pub use profile::{profile_json, profile_terminal};
 pub use screening::{screening_json, screening_line, screening_markdown, screening_schema, screening_terminal};
 pub use terminal::{TerminalStyle, terminal};
+pub use verdict::{
+    rule_explained, verdict_figures, verdict_github, verdict_gitlab, verdict_json, verdict_junit, verdict_line,
+    verdict_markdown, verdict_row_ids, verdict_sarif, verdict_schema, verdict_terminal,
+};

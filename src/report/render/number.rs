@@ -40,7 +40,13 @@ pub(crate) fn score(score: f64) -> String {
 
 /// A p-value, with three decimals.
 pub(crate) fn p_value(p: f64) -> String {
-    if p > 0.0 && p < 0.0005 { "<0.001".to_owned() } else { decimals(p, 3) }
+    if (0.0..0.0005).contains(&p) { "<0.001".to_owned() } else { decimals(p, 3) }
+}
+
+/// A p-value with its sign: `p = 0.020`, `p < 0.001`.
+pub(crate) fn p_is(p: f64) -> String {
+    let shown = p_value(p);
+    shown.strip_prefix('<').map_or_else(|| format!("p = {shown}"), |least| format!("p < {least}"))
 }
 
 /// An effective number (Hill, Vendi), with one decimal below 100 and none above.
@@ -68,7 +74,8 @@ mod tests {
         assert_eq!([0, 12, 999, 1000, 1_234_567].map(count), ["0", "12", "999", "1,000", "1,234,567"]);
         assert_eq!([0, 1, 2].map(|n| counted(n, "row")), ["0 rows", "1 row", "2 rows"]);
         assert_eq!([0.0, 0.0004, 0.1234, 0.9996, 1.0].map(percent), ["0.0%", "<0.1%", "12.3%", ">99.9%", "100.0%"]);
-        assert_eq!([0.0, 0.0002, 0.0312, 1.0].map(p_value), ["0.000", "<0.001", "0.031", "1.000"]);
+        assert_eq!([0.0, 0.0002, 0.0312, 1.0].map(p_value), ["<0.001", "<0.001", "0.031", "1.000"]);
+        assert_eq!([0.0002, 0.0312].map(p_is), ["p < 0.001", "p = 0.031"]);
         assert_eq!([3.12, 99.94, 99.96, 4096.4].map(effective), ["3.1", "99.9", "100", "4,096"]);
         assert_eq!([-0.001, -0.5, f64::NAN].map(similarity), ["0.00", "-0.50", "–"]);
     }

@@ -4,7 +4,7 @@ use schemars::schema_for;
 
 use super::json;
 use super::markdown::{self, code, prose};
-use super::number::{count, counted, p_value, percent, similarity};
+use super::number::{count, counted, p_is, p_value, percent, similarity};
 use super::terminal::{Listing, Page, TerminalStyle, left, right};
 use super::text::fit;
 use super::words::{join, region_name};
@@ -236,14 +236,9 @@ fn verdict(screening: &Screening) -> Vec<String> {
     sentences
 }
 
-/// A p-value with its sign: `p = 0.02`, `p <0.001`.
-fn p_is(p: f64) -> String {
-    let shown = p_value(p);
-    if shown.starts_with('<') { format!("p {shown}") } else { format!("p = {shown}") }
-}
-
-fn kind(group: &FlaggedGroup) -> &'static str {
-    match group.kind {
+/// What a group of odd texts is.
+pub(super) fn kind(kind: GroupKind) -> &'static str {
+    match kind {
         GroupKind::NewTopic => "new topic",
         GroupKind::Noise => "noise",
     }
@@ -253,7 +248,7 @@ fn group_cells(group: &FlaggedGroup) -> [String; 6] {
     let reference = group.reference_similarity.map_or_else(|| "–".to_owned(), similarity);
     [
         group.id.to_string(),
-        kind(group).to_owned(),
+        kind(group.kind).to_owned(),
         count(group.rows),
         similarity(group.similarity),
         reference,

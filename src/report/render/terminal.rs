@@ -4,7 +4,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, Conte
 
 use super::beside;
 use super::number::{count, counted, p_value, percent, score, similarity};
-use super::text::{fit, width, wrap};
+use super::text::{fit, inert, width, wrap};
 use super::words;
 use crate::report::{CategoryShare, Gap, Report, gap_word};
 
@@ -326,7 +326,7 @@ impl Page {
     }
 
     fn line(&mut self, line: &str) {
-        self.out.push_str(line.trim_end());
+        self.out.push_str(&inert(line.trim_end()));
         self.out.push('\n');
     }
 

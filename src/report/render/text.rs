@@ -53,6 +53,23 @@ fn is_tag(c: char) -> bool {
     matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
+/// A line of as many columns in which CI systems find no command.
+///
+/// The runners read what a step prints: a line that begins with `::` (GitHub), or has `##[` (GitHub), `##vso[` (Azure
+/// Pipelines) or `##teamcity[` anywhere, can set variables or stop the log. Of a line that was broken between words,
+/// any word can come first.
+pub(crate) fn inert(line: &str) -> Cow<'_, str> {
+    let begins = line.trim_start().starts_with("::");
+    if !begins && !line.contains("##") {
+        return Cow::Borrowed(line);
+    }
+    let mut inert = if begins { line.replacen("::", "∶∶", 1) } else { line.to_owned() };
+    for command in ["##", "##vso", "##teamcity"] {
+        inert = inert.replace(&format!("{command}["), &format!("{command}⁅"));
+    }
+    Cow::Owned(inert)
+}
+
 /// Columns that `text` takes in a terminal.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
@@ -133,6 +150,16 @@ mod tests {
         assert_eq!(visible("a\u{200b}b\u{e0041}"), "a⟨U+200B⟩b⟨U+E0041⟩");
         let england = "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}";
         assert_eq!(visible(england), england);
+    }
+
+    #[test]
+    fn no_line_is_a_command() {
+        assert!(matches!(inert("a::b # c"), Cow::Borrowed(_)));
+        assert_eq!(inert("  ::add-mask::a"), "  ∶∶add-mask::a");
+        assert_eq!(inert("x ##[error]a ##vso[task]b"), "x ##⁅error]a ##vso⁅task]b");
+        for line in ["::error::", "##[group]", "##teamcity[x]"] {
+            assert_eq!(width(&inert(line)), width(line));
+        }
     }
 
     #[test]
