@@ -1,5 +1,6 @@
 //! The program as its users run it.
 
+mod gate;
 mod reference;
 mod report;
 mod screen;

@@ -102,6 +102,34 @@ fn finds_what_is_missing_and_what_is_thin() {
     assert!(text.contains("A compact profile has no sample") && text.contains("missing"), "{text}");
 }
 
+/// A column that is named for the corpus is recognised in the reference, and counted in a profile.
+#[test]
+fn licences_of_either() {
+    let folder = folder();
+    for (name, column) in [("corpus.jsonl", "terms"), ("reference.jsonl", "License")] {
+        let path = folder.path().join(name);
+        let lines = std::fs::read_to_string(&path).unwrap();
+        let licensed = |(i, line): (usize, &str)| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            row[column] = [json!("MIT"), json!("cc-by-4.0"), Value::Null][i % 3].clone();
+            format!("{row}\n")
+        };
+        std::fs::write(&path, lines.lines().enumerate().map(licensed).collect::<String>()).unwrap();
+    }
+    let output = semcov(folder.path(), "report corpus.jsonl --licence terms --reference reference.jsonl");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    for (file, column) in [("corpus.jsonl", "terms"), ("reference.jsonl", "License")] {
+        let line = said.lines().find(|line| line.starts_with(&format!("{file}: "))).unwrap();
+        assert!(line.contains(&format!(", licence = {column},")), "{line}");
+    }
+    run(folder.path(), "profile fit corpus.jsonl --licence terms -o corpus.semcov -q");
+    let profile = semcov::profile::Profile::read(&folder.path().join("corpus.semcov")).unwrap();
+    let licences = &profile.observed.licences;
+    // 4 of the 296 rows are marked synthetic, and left out: those of number 160 to 163.
+    assert_eq!((licences["MIT"], licences["cc-by-4.0"], licences.len()), (99 - 1, 99 - 2, 2));
+}
+
 /// Neither the order of rows nor the number of threads changes a byte.
 #[test]
 fn same_bytes_in_any_order() {

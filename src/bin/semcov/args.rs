@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::console::Verbosity;
-use crate::settings::{PlanSettings, ScreenSettings, Settings};
+use crate::settings::{GateSettings, PlanSettings, ScreenSettings, Settings};
 
 /// Semantic coverage for training data: what a corpus covers, what it lacks, what does not belong.
 #[derive(Debug, Parser)]
@@ -24,6 +24,18 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// The definition of the command line.
+    pub(crate) fn definition() -> clap::Command {
+        // Every command that reads a corpus has its arguments; this one can do without.
+        let without_corpus = |arg: clap::Arg| arg.required(false).required_unless_present("explain");
+        Self::command().mut_subcommand("gate", |gate| gate.mut_arg("inputs", without_corpus))
+    }
+
+    /// What was typed; ends the program with exit code 2 where that cannot be understood.
+    pub(crate) fn read() -> Self {
+        Self::from_arg_matches(&Self::definition().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
     pub(crate) fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -51,6 +63,24 @@ pub(crate) enum Command {
 
 Exit codes: 0 done, 1 a condition of --fail-on holds, 2 could not judge.")]
     Screen(Box<ScreenArgs>),
+
+    /// Fail when a corpus lost coverage against its baseline, and say where in words
+    #[command(after_help = "Examples:
+  semcov gate 'data/*.jsonl' --baseline baseline.semcov
+  semcov gate train.jsonl --baseline baseline.semcov --evaluation eval.jsonl --summary summary.md --junit junit.xml
+  semcov gate --explain region-loss
+
+The first baseline is made by `semcov profile fit`; the rules stand in [gate] of semcov.toml (`semcov init` writes one).
+
+Exit codes: 0 pass, 1 a rule fails, 2 could not judge.")]
+    Gate(Box<GateArgs>),
+
+    /// Accept, reject or look at what the gate would make the next baseline, or check policy and baseline
+    #[command(after_help = "Examples:
+  semcov baseline status baseline.semcov
+  semcov baseline accept baseline.semcov
+  semcov baseline check")]
+    Baseline(BaselineArgs),
 
     /// Plan what to add: how many examples each leaf needs, from which seeds, and the requests that generate them
     #[command(after_help = "Examples:
@@ -91,7 +121,7 @@ Exit codes: 0 done, 1 a condition of --fail-on holds, 2 could not judge.")]
   semcov man ~/.local/share/man/man1")]
     Man(ManArgs),
 
-    /// Print the JSON schema of the report, of a plan, or of a screening
+    /// Print the JSON schema of the report, of a plan, of a screening, or of a verdict
     #[command(after_help = "Example:
   semcov schema report > report.schema.json")]
     Schema(SchemaArgs),
@@ -265,7 +295,101 @@ pub(crate) struct PlanArgs {
     pub format: Format,
 }
 
-/// What `report`, `plan`, `screen` and `profile diff` print on standard output.
+#[derive(Args, Debug)]
+pub(crate) struct GateArgs {
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+
+    #[command(flatten)]
+    pub gate: GateSettings,
+
+    /// Column with the reference's text, or a template over columns [default: as for the corpus]
+    #[arg(long, value_name = "COLUMN|TEMPLATE", env = "SEMCOV_REFERENCE_TEXT", help_heading = "Gate")]
+    pub reference_text: Option<String>,
+
+    /// Vectors that the reference brings [default: the column of --vectors]
+    #[arg(long, value_name = "COLUMN|FILE.npy", env = "SEMCOV_REFERENCE_VECTORS", help_heading = "Gate")]
+    pub reference_vectors: Option<String>,
+
+    /// Column with the evaluation files' text, or a template over columns [default: as for the corpus]
+    #[arg(long, value_name = "COLUMN|TEMPLATE", env = "SEMCOV_EVALUATION_TEXT", help_heading = "Gate")]
+    pub evaluation_text: Option<String>,
+
+    /// Vectors that the evaluation files bring [default: the column of --vectors]
+    #[arg(long, value_name = "COLUMN|FILE.npy", env = "SEMCOV_EVALUATION_VECTORS", help_heading = "Gate")]
+    pub evaluation_vectors: Option<String>,
+
+    /// Print what a rule looks at, why, and its settings
+    #[arg(long, value_name = "RULE")]
+    pub explain: Option<String>,
+
+    /// Where the profile of the corpus goes [default: NAME.pending.semcov beside the baseline, where `semcov baseline
+    /// accept` looks for it]
+    #[arg(long, value_name = "FILE|none", help_heading = "Output")]
+    pub pending: Option<String>,
+
+    /// Write the verdict as Markdown, for a pull request (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub summary: Option<PathBuf>,
+
+    /// Write the verdict as JSON; `semcov schema verdict` prints its schema (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// Write the rules as JUnit test cases (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub junit: Option<PathBuf>,
+
+    /// Write the findings as SARIF 2.1.0 (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub sarif: Option<PathBuf>,
+
+    /// Write the findings as a GitLab code quality report (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub gitlab: Option<PathBuf>,
+
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table", env = "SEMCOV_FORMAT", help_heading = "Output")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BaselineArgs {
+    #[command(subcommand)]
+    pub command: BaselineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BaselineCommand {
+    /// Print what is pending, and what would change
+    Status(BaselineFileArgs),
+    /// Make the pending baseline the baseline
+    Accept {
+        #[command(flatten)]
+        file: BaselineFileArgs,
+        /// Do it in a CI job, too
+        #[arg(long)]
+        in_ci: bool,
+    },
+    /// Remove the pending baseline
+    Reject(BaselineFileArgs),
+    /// Check the policy in semcov.toml and the baselines, without reading a corpus
+    Check(BaselineFileArgs),
+}
+
+/// Which baseline is meant.
+#[derive(Args, Debug)]
+pub(crate) struct BaselineFileArgs {
+    /// The baseline [default: those that semcov.toml names]
+    #[arg(value_name = "NAME.semcov")]
+    pub baseline: Option<PathBuf>,
+
+    /// Settings file to use instead of the nearest semcov.toml
+    #[arg(long, value_name = "FILE", env = "SEMCOV_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// What `report`, `plan`, `screen`, `gate` and `profile diff` print on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// A summary for the terminal
@@ -457,6 +581,8 @@ pub(crate) enum Document {
     Plan,
     /// `semcov screen --json`
     Screening,
+    /// `semcov gate --json`
+    Verdict,
 }
 
 #[derive(Args, Debug)]

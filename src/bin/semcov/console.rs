@@ -69,6 +69,12 @@ impl Console {
         self.print(paint("failed: ", Style::new().red().bold()), message);
     }
 
+    /// Workflow commands, which a CI runner reads from either stream.
+    pub(crate) fn annotate(&self, commands: &str) {
+        self.finish();
+        self.print("", commands.trim_end());
+    }
+
     /// What was embedded, what was known already, and how fast it went.
     pub(crate) fn embedded(&self, counts: &Counts, elapsed: Duration) {
         let Counts { embedded, reused, .. } = *counts;

@@ -9,17 +9,17 @@ mod output;
 mod session;
 mod settings;
 
-use clap::Parser;
-
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let console = console::Console::new(cli.verbosity());
     let outcome = match cli.command {
         Command::Report(args) => commands::report::run(&args, &console),
         Command::Screen(args) => commands::screen::run(&args, &console),
+        Command::Gate(args) => commands::gate::run(&args, &console),
+        Command::Baseline(args) => commands::baseline::run(&args, &console),
         Command::Plan(args) => commands::plan::run(&args, &console),
         Command::Embed(args) => commands::embed::run(&args, &console),
         Command::Profile(args) => commands::profile::run(&args, &console),

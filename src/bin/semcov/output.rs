@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use fs_err as fs;
 use semcov::{Error, Result};
 use tempfile::{Builder, NamedTempFile};
@@ -10,6 +11,33 @@ use tempfile::{Builder, NamedTempFile};
 /// Whether a path means standard output.
 pub(crate) fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Refuses two outputs to one file, or to standard output, and an output to a file that is read.
+pub(crate) fn check_paths<'a>(
+    read: impl IntoIterator<Item = &'a Path>,
+    written: impl IntoIterator<Item = &'a Path>,
+) -> anyhow::Result<()> {
+    // What is there is known by its place; what is not, by that of its folder.
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let of_folder = || Some(fs::canonicalize(folder).ok()?.join(path.file_name()?));
+        fs::canonicalize(path).ok().or_else(of_folder).unwrap_or_else(|| path.to_owned())
+    };
+    // Standard input has the name of standard output.
+    let mut taken: Vec<PathBuf> = read.into_iter().filter(|path| !is_stdout(path)).map(place).collect();
+    let read = taken.len();
+    for path in written {
+        let own = place(path);
+        match taken.iter().position(|other| *other == own) {
+            Some(other) if other < read => {
+                bail!("{}: expected a file to write, got one that is read", path.display())
+            }
+            Some(_) => bail!("{}: expected a file of its own for every output, got two for this one", path.display()),
+            None => taken.push(own),
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file, or standard output where the path is `-`.

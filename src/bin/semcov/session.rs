@@ -17,16 +17,18 @@ use semcov::report::Reference;
 use semcov::screen::ScreenReference;
 use semcov::vectors::{EmbeddingMatrix, NpyReader, VectorStore};
 
-use crate::args::{CorpusArgs, ReferenceArgs, ScreenArgs};
+use crate::args::{CorpusArgs, GateArgs, ReferenceArgs, ScreenArgs};
 use crate::bad_rows::BadRows;
 use crate::commands::profile;
 use crate::console::Console;
-use crate::settings::{Layered as _, ScreenSettings, Settings};
+use crate::settings::{GateSettings, Layered as _, ScreenSettings, Settings};
 
 /// A corpus that is open, and the settings it was opened with.
 pub(crate) struct Session {
     pub settings: Settings,
     pub corpus: Corpus,
+    /// The settings file, if there is one.
+    pub config: Option<PathBuf>,
     max_bad_rows: BadRowLimit,
     device: Device,
     bad_rows: Option<PathBuf>,
@@ -66,7 +68,15 @@ impl<'a> From<&'a ScreenArgs> for Beside<'a> {
     }
 }
 
-impl Beside<'_> {
+impl<'a> Beside<'a> {
+    pub(crate) fn new(
+        flag: &'static str,
+        inputs: &'a [String],
+        text: Option<&'a str>,
+        vectors: Option<&'a str>,
+    ) -> Self {
+        Self { flag, inputs, text, vectors }
+    }
     /// The profile that is named, if it is one.
     fn profile(&self) -> Result<Option<Profile>> {
         let is_named_so = |path: &String| Path::new(path).extension().is_some_and(|extension| extension == "semcov");
@@ -132,6 +142,35 @@ impl Session {
         Ok((Self::open_with(settings, &args.corpus, open, console)?, screen))
     }
 
+    /// A corpus for the gate, with its settings. Bad rows are the matter of a rule, unless that is asked for.
+    pub(crate) fn open_gate(args: &GateArgs, console: &Console) -> Result<(Self, GateSettings)> {
+        let defaults = Settings { max_bad_rows: Some("100%".to_owned()), ..Settings::defaults() };
+        let settings = args.corpus.settings.resolve(args.corpus.config.as_deref(), &defaults)?;
+        let gate = args.gate.over(&settings.gate)?;
+        Ok((Self::open_with(settings, &args.corpus, Corpus::open, console)?, gate))
+    }
+
+    /// The files of the corpus that one of the patterns matches, as a corpus; `None` where there are none.
+    pub(crate) fn section(&self, patterns: &[String]) -> Result<Option<Corpus>> {
+        if let Some(Given::Npy(file)) = self.given() {
+            bail!("--vectors {} has the vectors of the whole corpus: expected a column, for sections", file.display());
+        }
+        let patterns: Vec<glob::Pattern> = patterns
+            .iter()
+            .map(|pattern| glob::Pattern::new(pattern).with_context(|| format!("the pattern {pattern}")))
+            .collect::<Result<_>>()?;
+        let matches = |path: &str| {
+            let path = path.strip_prefix("./").unwrap_or(path);
+            patterns.iter().any(|pattern| pattern.matches(path))
+        };
+        let paths = self.corpus.inputs().iter().map(|input| input.path().to_owned());
+        let inputs: Vec<String> = paths.filter(|path| matches(path)).collect();
+        if inputs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Corpus::open(&inputs, &corpus_options(&self.settings)?)?))
+    }
+
     fn open_with(
         settings: Settings,
         args: &CorpusArgs,
@@ -146,11 +185,12 @@ impl Session {
         let corpus = open(&args.inputs, &corpus_options(&settings)?)?;
         note_inputs(&corpus, console);
         let bad_rows = args.bad_rows.clone();
-        Ok(Self { settings, corpus, max_bad_rows, device, bad_rows, encoder: OnceLock::new() })
+        let config = args.config.clone().or_else(|| crate::settings::nearest(&std::env::current_dir().ok()?));
+        Ok(Self { settings, corpus, config, max_bad_rows, device, bad_rows, encoder: OnceLock::new() })
     }
 
     /// Opens another corpus with this one's settings, except for its text column and its vectors. A column of ids,
-    /// sources, labels, groups or marks that was named for the first corpus and is not in this one is recognised instead.
+    /// sources, labels, licences, groups or marks that was named for the first corpus and is not in this one is recognised instead.
     fn open_beside(&self, beside: Beside<'_>, console: &Console) -> Result<Corpus> {
         let mut settings = self.settings.clone();
         settings.text = beside.text.map(str::to_owned).or(settings.text);
@@ -160,10 +200,11 @@ impl Session {
             bail!("--{} -: expected another input, got standard input, which is the corpus", beside.flag);
         }
         let mut options = corpus_options(&settings)?;
-        let columns: [fn(&mut CorpusOptions) -> &mut Option<String>; 5] = [
+        let columns: [fn(&mut CorpusOptions) -> &mut Option<String>; 6] = [
             |options| &mut options.id,
             |options| &mut options.source,
             |options| &mut options.label,
+            |options| &mut options.licence,
             |options| &mut options.group_by,
             |options| &mut options.synthetic,
         ];
@@ -198,16 +239,32 @@ impl Session {
     /// What the corpus is compared with, if anything was named.
     pub(crate) fn reference(&self, args: &ReferenceArgs, console: &Console) -> Result<Option<Reference>> {
         let beside = Beside::from(args);
-        if beside.inputs.is_empty() {
-            return Ok(None);
-        }
+        (!beside.inputs.is_empty()).then(|| self.reference_of(beside, console)).transpose()
+    }
+
+    /// What was named beside the corpus, to compare with.
+    pub(crate) fn reference_of(&self, beside: Beside<'_>, console: &Console) -> Result<Reference> {
         if let Some(profile) = beside.profile()? {
-            return Ok(Some(Reference::of_profile(beside.inputs[0].clone(), profile)));
+            return Ok(Reference::of_profile(beside.inputs[0].clone(), profile));
         }
         let corpus = self.open_beside(beside, console)?;
         let vectors = self.vectors_beside(beside)?;
         let embedded = self.embed_corpus(&corpus, vectors, None, true, console)?;
-        Ok(Some(Reference::of_corpus(corpus, embedded)))
+        Ok(Reference::of_corpus(corpus, embedded))
+    }
+
+    /// All records of what was named beside the corpus, embedded.
+    pub(crate) fn embed_beside(&self, beside: Beside<'_>, console: &Console) -> Result<EmbeddedCorpus> {
+        let corpus = self.open_beside(beside, console)?;
+        let vectors = self.vectors_beside(beside)?;
+        self.embed_corpus(&corpus, vectors, None, false, console)
+    }
+
+    /// The corpus, or a part of it, without its records marked synthetic, as a profile observes it.
+    pub(crate) fn embed_observed(&self, corpus: &Corpus, console: &Console) -> Result<EmbeddedCorpus> {
+        // The list of bad rows is that of the whole corpus.
+        let bad_rows = self.bad_rows.as_deref().filter(|_| std::ptr::eq(corpus, &raw const self.corpus));
+        self.embed_corpus(corpus, self.settings.vectors.as_deref(), bad_rows, true, console)
     }
 
     /// What a drop is screened against: a profile, or one fitted to files of rows. What was fitted once is kept in the
@@ -309,19 +366,20 @@ impl Session {
         accept: impl Fn(&Record) -> bool + Send,
         console: &Console,
     ) -> Result<Option<EmbeddedCorpus>> {
-        let accepted =
-            |row: &semcov::Result<Row>| row.as_ref().map_or(true, |row| row.record.as_ref().is_ok_and(&accept));
-        let rows = self.rows()?.filter(accepted).collect::<semcov::Result<Vec<Row>>>()?;
+        let rows = self.rows_where(&self.corpus, accept)?;
         if rows.is_empty() { Ok(None) } else { self.embed_rows(rows, console).map(Some) }
     }
 
-    /// All rows, with the vectors that a file brings for them.
-    fn rows(&self) -> Result<Box<dyn Iterator<Item = semcov::Result<Row>> + Send + '_>> {
-        let rows = self.corpus.records();
-        Ok(match self.given() {
+    /// The rows of the corpus, or of a part of it, whose records are accepted, with the vectors that a file brings for them.
+    pub(crate) fn rows_where(&self, corpus: &Corpus, accept: impl Fn(&Record) -> bool + Send) -> Result<Vec<Row>> {
+        let rows = corpus.records();
+        let rows: Box<dyn Iterator<Item = semcov::Result<Row>> + Send + '_> = match self.given() {
             Some(given) => given.attach(rows)?,
             None => Box::new(rows),
-        })
+        };
+        let accepted =
+            |row: &semcov::Result<Row>| row.as_ref().map_or(true, |row| row.record.as_ref().is_ok_and(&accept));
+        Ok(rows.filter(accepted).collect::<semcov::Result<_>>()?)
     }
 
     /// All rows with their originals, and with the vectors that a file brings for them.
@@ -509,7 +567,7 @@ fn note_inputs(corpus: &Corpus, console: &Console) {
 }
 
 fn corpus_options(settings: &Settings) -> Result<CorpusOptions> {
-    let Settings { text, id, source, label, group_by, synthetic, input_format, header, .. } = settings.clone();
+    let Settings { text, id, source, label, licence, group_by, synthetic, input_format, header, .. } = settings.clone();
     let vectors = match settings.vectors.as_deref().map(Given::of) {
         Some(Given::Column(column)) => Some(column),
         _ => None,
@@ -519,6 +577,7 @@ fn corpus_options(settings: &Settings) -> Result<CorpusOptions> {
         id,
         source,
         label,
+        licence,
         group_by,
         synthetic,
         vectors,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
+use semcov::gate::{OnInconclusive, RuleId, RuleSettings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +36,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "COLUMN", env = "SEMCOV_LABEL", help_heading = "Reading")]
     pub label: Option<String>,
 
+    /// Column with the name of the record's licence [default: recognised]
+    #[arg(long, value_name = "COLUMN", env = "SEMCOV_LICENCE", help_heading = "Reading")]
+    pub licence: Option<String>,
+
     /// Column that says what a record belongs to: a conversation, a document
     #[arg(long, value_name = "COLUMN", env = "SEMCOV_GROUP_BY", help_heading = "Reading")]
     pub group_by: Option<String>,
@@ -55,7 +60,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BOOL", env = "SEMCOV_HEADER", help_heading = "Reading")]
     pub header: Option<bool>,
 
-    /// Unreadable rows to put up with, N or P%, before the run fails with exit code 2 [default: 1%]
+    /// Unreadable rows to put up with, N or P%, before the run fails with exit code 2 [default: 1%; for
+    /// `screen` 0, for `gate` 100%: a rule counts them]
     #[arg(long, value_name = "N|P%", env = "SEMCOV_MAX_BAD_ROWS", help_heading = "Reading")]
     pub max_bad_rows: Option<String>,
 
@@ -110,6 +116,82 @@ pub(crate) struct Settings {
     /// The table `[screen]`; its flags belong to `semcov screen` alone.
     #[arg(skip)]
     pub screen: ScreenSettings,
+
+    /// The table `[gate]`; its flags belong to `semcov gate` alone.
+    #[arg(skip)]
+    pub gate: GateSettings,
+}
+
+/// The settings of the gate: flags of `semcov gate`, and the table `[gate]` of `semcov.toml`, where the policy stands.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct GateSettings {
+    /// What the corpus should not fall behind: a profile, at first made by `semcov profile fit`
+    #[arg(long, value_name = "NAME.semcov", env = "SEMCOV_BASELINE", help_heading = "Gate")]
+    pub baseline: Option<PathBuf>,
+
+    /// What the corpus should cover, for the rule `coverage`: files of rows (the option may be repeated), or a profile
+    #[arg(long, value_name = "REF", env = "SEMCOV_REFERENCE", help_heading = "Gate")]
+    pub reference: Option<Vec<String>>,
+
+    /// Files that a model will be tested on, for the rule `leakage` (the option may be repeated)
+    #[arg(long, value_name = "FILES", env = "SEMCOV_EVALUATION", help_heading = "Gate")]
+    pub evaluation: Option<Vec<String>>,
+
+    /// Show texts, not only the ids of their rows; names of regions and groups are made of words of the rows either way
+    /// [default: false]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        env = "SEMCOV_SHOW_TEXT",
+        help_heading = "Output"
+    )]
+    pub show_text: Option<bool>,
+
+    /// Print annotations for GitHub Actions [default: true in its jobs]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        env = "SEMCOV_GITHUB",
+        help_heading = "Output"
+    )]
+    pub github: Option<bool>,
+
+    /// Level of each rule's tests, all regions together.
+    #[arg(skip)]
+    pub alpha: Option<f64>,
+
+    /// What an inconclusive verdict comes to.
+    #[arg(skip)]
+    pub inconclusive: Option<OnInconclusive>,
+
+    /// The settings of rules.
+    #[arg(skip)]
+    pub rules: BTreeMap<RuleId, RuleSettings>,
+
+    /// Parts of the corpus with a baseline of their own.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub section: Vec<SectionSettings>,
+}
+
+/// A part of the corpus that is judged by itself as well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct SectionSettings {
+    /// What it is called.
+    pub name: String,
+    /// Patterns of its files, as the corpus names them.
+    pub paths: Vec<String>,
+    /// Its baseline.
+    pub baseline: PathBuf,
+    /// What its rules have otherwise than those of the corpus.
+    #[serde(default)]
+    pub rules: BTreeMap<RuleId, RuleSettings>,
 }
 
 /// The settings of a screening: flags of `semcov screen`, and the table `[screen]` of `semcov.toml`.
@@ -214,6 +296,12 @@ impl Settings {
                 ..PlanSettings::default()
             },
             screen: ScreenSettings { alpha: Some(0.05), per_leaf: Some(false), ..ScreenSettings::default() },
+            gate: GateSettings {
+                show_text: Some(false),
+                alpha: Some(0.01),
+                inconclusive: Some(OnInconclusive::Error),
+                ..GateSettings::default()
+            },
             ..Self::default()
         }
     }
@@ -227,12 +315,30 @@ impl Settings {
         let from_file = match file {
             Some(path) => {
                 let text = fs_err::read_to_string(&path)?;
-                toml::from_str(&text).with_context(|| format!("cannot read the settings of {}", path.display()))?
+                let read: Result<Self, toml::de::Error> = toml::from_str(&text);
+                read.map_err(|error| {
+                    let hint =
+                        suggestion(error.message()).map_or(String::new(), |word| format!("; did you mean `{word}`?"));
+                    anyhow::Error::new(error).context(format!("cannot read the settings of {}{hint}", path.display()))
+                })?
             }
             None => Self::default(),
         };
         self.over(&from_file)?.over(defaults)
     }
+}
+
+/// The known word that is most like an unknown one, where a message has both: "unknown field `a`, expected one of `b`, `c`".
+fn suggestion(message: &str) -> Option<&str> {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown = words.next().filter(|_| message.starts_with("unknown "))?;
+    most_like(unknown, words)
+}
+
+/// The word that is most like an unknown one, if one is like it at all.
+pub(crate) fn most_like<'a>(unknown: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |word: &str| strsim::jaro_winkler(unknown, word);
+    words.into_iter().filter(|word| likeness(word) > 0.75).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// Settings of which some were given.
@@ -248,6 +354,7 @@ pub(crate) trait Layered: Serialize + DeserializeOwned {
 impl Layered for Settings {}
 impl Layered for PlanSettings {}
 impl Layered for ScreenSettings {}
+impl Layered for GateSettings {}
 
 /// Puts every value of `over` in its place in `below`, table by table.
 fn merge(below: &mut Value, over: Value) {
@@ -263,7 +370,7 @@ fn merge(below: &mut Value, over: Value) {
 }
 
 /// The configuration file of `folder` or of the nearest folder above it.
-fn nearest(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn nearest(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
@@ -289,17 +396,33 @@ mod tests {
 
     #[test]
     fn the_template_names_every_key_once() {
-        let settings = serde_json::to_value(Settings::default()).unwrap();
-        let keys = |table: &Value| table.as_object().unwrap().clone();
-        for (key, value) in keys(&settings).into_iter().chain(keys(&settings["plan"])).chain(keys(&settings["screen"]))
-        {
-            let line = if value.is_object() { format!("{key}]") } else { format!("{key} = ") };
-            let shown = |shown: &&str| {
-                let shown = shown.trim_start_matches(['#', ' ', '[']);
-                ["", "plan.", "screen."].iter().any(|table| shown.starts_with(&format!("{table}{line}")))
-            };
-            assert_eq!(TEMPLATE.lines().filter(shown).count(), 1, "{key}");
+        let gate = GateSettings { section: vec![section()], ..GateSettings::default() };
+        let settings = serde_json::to_value(Settings { gate, ..Settings::default() }).unwrap();
+        // Every key and every table, by the table that it stands in.
+        let (mut table, mut shown) = (String::new(), Vec::new());
+        for line in TEMPLATE.lines().map(|line| line.trim_start_matches(['#', ' '])) {
+            if let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| !key.contains(' ')) {
+                shown.push(format!("{table}.{key}"));
+            } else if let Some(name) = line.strip_prefix('[') {
+                name.trim_matches(['[', ']']).clone_into(&mut table);
+                shown.push(format!(".{table}"));
+            }
         }
+        let of_table = |table: &str, keys: &Value| -> Vec<String> {
+            let dotted = |(key, value): (&String, &Value)| match value {
+                Value::Object(_) | Value::Array(_) if !table.is_empty() => format!(".{table}.{key}"),
+                _ => format!("{table}.{key}"),
+            };
+            keys.as_object().unwrap().iter().map(dotted).collect()
+        };
+        let tables = ["plan", "screen", "gate"].iter().flat_map(|table| of_table(table, &settings[table]));
+        for key in of_table("", &settings).into_iter().chain(tables) {
+            assert_eq!(shown.iter().filter(|shown| **shown == key).count(), 1, "{key}: {shown:?}");
+        }
+    }
+
+    fn section() -> SectionSettings {
+        SectionSettings { name: String::new(), paths: Vec::new(), baseline: PathBuf::new(), rules: BTreeMap::new() }
     }
 
     #[test]
@@ -325,6 +448,12 @@ mod tests {
         let path = folder.path().join(FILE_NAME);
         fs_err::write(&path, "sede = 7\n").unwrap();
         let message = format!("{:#}", Settings::default().resolve(Some(&path), &Settings::defaults()).unwrap_err());
-        assert!(message.contains("sede") && message.contains("`seed`") && message.contains("line 1"), "{message}");
+        assert!(
+            message.contains("sede") && message.contains("did you mean `seed`?") && message.contains("line 1"),
+            "{message}"
+        );
+        fs_err::write(&path, "[gate.rules.regionloss]\nfail = 0.8\n").unwrap();
+        let message = format!("{:#}", Settings::default().resolve(Some(&path), &Settings::defaults()).unwrap_err());
+        assert!(message.contains("did you mean `region-loss`?"), "{message}");
     }
 }

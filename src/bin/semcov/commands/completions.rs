@@ -1,7 +1,6 @@
 use std::path::Path;
 
 use anyhow::Result;
-use clap::CommandFactory;
 
 use crate::args::{Cli, CompletionsArgs};
 use crate::exit::Exit;
@@ -9,7 +8,7 @@ use crate::output;
 
 pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "semcov", &mut script);
+    clap_complete::generate(args.shell, &mut Cli::definition(), "semcov", &mut script);
     output::write(Path::new("-"), |out| Ok(out.write_all(&script)?))?;
     Ok(Exit::Pass)
 }

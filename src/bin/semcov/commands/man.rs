@@ -1,14 +1,14 @@
 use std::path::Path;
 
 use anyhow::Result;
-use clap::{Command, CommandFactory};
+use clap::Command;
 
 use crate::args::{Cli, ManArgs};
 use crate::exit::Exit;
 use crate::output;
 
 pub(crate) fn run(args: &ManArgs) -> Result<Exit> {
-    let mut command = Cli::command();
+    let mut command = Cli::definition();
     command.build();
     match &args.folder {
         None => output::write(Path::new("-"), |out| Ok(clap_mangen::Man::new(command).render(out)?))?,

@@ -12,6 +12,7 @@ pub(crate) fn run(args: &SchemaArgs) -> Result<Exit> {
         Document::Report => render::schema(),
         Document::Plan => render::plan_schema(),
         Document::Screening => render::screening_schema(),
+        Document::Verdict => render::verdict_schema(),
     };
     output::write_text(Path::new("-"), &schema)?;
     Ok(Exit::Pass)

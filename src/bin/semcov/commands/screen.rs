@@ -95,7 +95,7 @@ pub(crate) fn run(args: &ScreenArgs, console: &Console) -> Result<Exit> {
     Ok(if failures.is_empty() { Exit::Pass } else { Exit::Fail })
 }
 
-fn params(settings: &ScreenSettings, all: &Settings, reference: &ScreenReference) -> Result<ScreenParams> {
+pub(crate) fn params(settings: &ScreenSettings, all: &Settings, reference: &ScreenReference) -> Result<ScreenParams> {
     let compact = reference.profile().sample.is_none();
     let default = if compact { ScoreKind::Z } else { ScoreKind::default() };
     let score = settings.score.as_deref().map(str::parse).transpose()?.unwrap_or(default);
@@ -233,17 +233,9 @@ fn has_content(row: &Row) -> bool {
 
 /// Refuses two outputs to one file, and an output to a file that is read.
 fn check_paths(args: &ScreenArgs, corpus: &Corpus) -> Result<()> {
-    // What is there is known by its place; what is not, by that of its folder.
-    let place = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let of_folder = || Some(fs_err::canonicalize(folder).ok()?.join(path.file_name()?));
-        fs_err::canonicalize(path).ok().or_else(of_folder).unwrap_or_else(|| path.to_owned())
-    };
-    let mut taken: Vec<PathBuf> = corpus.inputs().iter().map(|input| place(Path::new(input.path()))).collect();
-    taken.extend(args.against.iter().map(|path| place(Path::new(path))));
-    taken.extend(args.decisions.iter().map(|path| place(path)));
-    let read = taken.len();
-    let outputs = [
+    let inputs = corpus.inputs().iter().map(|input| Path::new(input.path()));
+    let beside = args.against.iter().map(Path::new).chain(args.decisions.iter().map(PathBuf::as_path));
+    let written = [
         &args.output,
         &args.flagged,
         &args.scores,
@@ -253,19 +245,7 @@ fn check_paths(args: &ScreenArgs, corpus: &Corpus) -> Result<()> {
         &args.merge_accepted,
         &args.corpus.bad_rows,
     ];
-    for path in outputs.into_iter().flatten() {
-        let own = place(path);
-        match taken.iter().position(|other| *other == own) {
-            Some(other) if other < read && !output::is_stdout(path) => {
-                bail!("{}: expected a file to write, got one that is read", path.display())
-            }
-            Some(other) if other >= read => {
-                bail!("{}: expected a file of its own for every output, got two for this one", path.display())
-            }
-            _ => taken.push(own),
-        }
-    }
-    Ok(())
+    output::check_paths(inputs.chain(beside), written.into_iter().flatten().map(PathBuf::as_path))
 }
 
 /// The files that rows go to.
