@@ -10,6 +10,7 @@ mod clusters;
 mod data;
 mod figures;
 mod gaps;
+mod gate;
 mod lift;
 mod outliers;
 mod profiles;
