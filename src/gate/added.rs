@@ -10,7 +10,7 @@ use crate::corpus::ContentHash;
 use crate::embed::EmbeddedCorpus;
 use crate::ood::NewContent;
 use crate::profile::Profile;
-use crate::screen::{Batch, Reason, Repeats, Screener};
+use crate::screen::{Batch, FlaggedGroup, FlaggedText, Reason, Repeats, ScreenedText, Screener};
 
 /// New texts that are looked at.
 pub const ADDED_TEXTS: usize = 10_000;
@@ -50,20 +50,16 @@ pub fn judge_added(
             of_texts[text as usize] = *screened;
         }
     }
-    let count = |is: &dyn Fn(&crate::screen::ScreenedText) -> bool| {
-        of_texts.iter().flatten().filter(|text| is(text)).count() as u64
-    };
+    let count = |is: &dyn Fn(&ScreenedText) -> bool| of_texts.iter().flatten().filter(|text| is(text)).count() as u64;
     let all = of_texts.len().max(1) as f64;
     let outliers = count(&|text| text.reason(threshold) == Some(Reason::Outlier));
     let near_copies = count(&|text| text.repeats == Some(Repeats::Nearly));
     let scores: Vec<f32> = of_texts.iter().flatten().map(|text| text.score).collect();
     let beyond = NewContent::of(&screener.reference_scores(), &scores);
     let groups = batch.outlier_groups()?;
-    let example = |example: &crate::screen::FlaggedText| TextExample {
-        id: example.id.clone(),
-        text: show_text.then(|| example.text.clone()),
-    };
-    let group = |group: crate::screen::FlaggedGroup| AddedGroup {
+    let example =
+        |example: &FlaggedText| TextExample { id: example.id.clone(), text: show_text.then(|| example.text.clone()) };
+    let group = |group: FlaggedGroup| AddedGroup {
         kind: group.kind,
         name: group.name,
         texts: group.texts,

@@ -33,7 +33,7 @@
 //! be enough.
 
 use super::copies::{design_effects, left_behind};
-use crate::profile::{Census, Profile};
+use crate::profile::{Census, CensusChanges, Profile};
 use crate::stats::{Copies, Rates, Turnover, holm};
 
 /// Probability with which a fall has to be found, and the normal quantile of that.
@@ -69,18 +69,20 @@ pub(super) struct Comparison {
     pub(super) leaves: Vec<Loss>,
     /// Distinct texts of both sides.
     pub(super) all: [u64; 2],
+    /// The texts that came and went; `None` where a side has no census.
+    pub(super) changes: Option<CensusChanges>,
 }
 
 /// Compares two profiles under one codebook.
 pub(super) fn compare(baseline: &Profile, current: &Profile) -> Comparison {
     let codebook = &baseline.codebook;
     // Of censuses that do not hold all texts, both in the range that both know: a text that both have counts on both sides.
-    let (leaves, kept) = match (&baseline.census, &current.census) {
+    let (leaves, changes) = match (&baseline.census, &current.census) {
         (Some(before), Some(now)) => {
             let texts = |ours: &Census, theirs| ours.texts_per_leaf(codebook.n_leaves(), theirs);
-            ([texts(before, now), texts(now, before)], before.changes(now).kept)
+            ([texts(before, now), texts(now, before)], Some(before.changes(now)))
         }
-        _ => ([baseline, current].map(Profile::texts_per_leaf), 0),
+        _ => ([baseline, current].map(Profile::texts_per_leaf), None),
     };
     let copies = design_effects(baseline, current);
     let region_of_leaf = |leaf: usize| codebook.region_of_leaf[leaf] as usize;
@@ -96,11 +98,12 @@ pub(super) fn compare(baseline: &Profile, current: &Profile) -> Comparison {
         .map(|(&texts, share)| (texts as f64 * (1.0 - share)).round() as u64)
         .collect();
     let all: [u64; 2] = leaves.each_ref().map(|leaves| leaves.iter().sum());
-    let totals = Totals { all, kept };
+    let totals = Totals { all, kept: changes.map_or(0, |changes| changes.kept) };
     Comparison {
         regions: losses(&regions, &of_regions(&counted), totals, |region| copies[region]),
         leaves: losses(&leaves, &counted, totals, |leaf| copies[region_of_leaf(leaf)]),
         all,
+        changes,
     }
 }
 

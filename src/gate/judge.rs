@@ -59,15 +59,16 @@ impl Evidence<'_> {
         let reach = power.reach(&comparison.regions);
         let judge = Judge { evidence: &self, policy, section, comparison: &comparison, reach: &reach };
         let sensitivity = judge.sensitivity(power.detect);
-        let rules: Vec<RuleVerdict> =
-            RuleId::ALL.into_iter().filter_map(|id| Some(judge.rule(id, policy.rule(id)?, &sensitivity))).collect();
+        let mut rules: Vec<RuleVerdict> = Vec::new();
+        for id in RuleId::ALL {
+            rules.extend(policy.rule(id).map(|settings| judge.rule(id, settings, &sensitivity, &rules)));
+        }
         let precision = (baseline.encoder.precision != current.encoder.precision).then(|| Precisions {
             baseline: baseline.encoder.precision.clone(),
             current: current.encoder.precision.clone(),
         });
-        let changes = baseline.census.as_ref().zip(current.census.as_ref()).map(|(baseline, current)| {
-            let found = baseline.changes(current);
-            let CensusChanges { added, removed, kept, judged_share } = found;
+        let changes = comparison.changes.map(|changes| {
+            let CensusChanges { added, removed, kept, judged_share } = changes;
             TextChanges { added, removed, kept, judged_share }
         });
         let (regions, sides) = (judge.regions(), [baseline, current].map(summary));
@@ -138,7 +139,14 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn rule(&self, id: RuleId, settings: &RuleSettings, sensitivity: &Sensitivity) -> RuleVerdict {
+    /// Applies a rule; `before` are the verdicts of those before it.
+    fn rule(
+        &self,
+        id: RuleId,
+        settings: &RuleSettings,
+        sensitivity: &Sensitivity,
+        before: &[RuleVerdict],
+    ) -> RuleVerdict {
         let Evidence { baseline, current, .. } = *self.evidence;
         match id {
             RuleId::RegionLoss => self.region_loss(settings, sensitivity),
@@ -148,10 +156,10 @@ impl Judge<'_> {
             }
             RuleId::Dilution => {
                 // What is said to be lost is said once.
-                let lost =
-                    self.policy.rule(RuleId::RegionLoss).map(|rule| self.region_loss(rule, sensitivity).findings);
-                let is_said =
-                    |loss: &&Loss| lost.iter().flatten().any(|finding| finding.subject == self.region(loss.id));
+                let lost = before.iter().filter(|rule| rule.id == RuleId::RegionLoss);
+                let is_said = |loss: &&Loss| {
+                    lost.clone().flat_map(|rule| &rule.findings).any(|said| said.subject == self.region(loss.id))
+                };
                 let whole: Vec<Loss> = self.comparison.regions.iter().filter(|loss| !is_said(loss)).copied().collect();
                 let finding = |loss: &Loss| (self.region(loss.id), loss.diluted.0, loss.diluted.1);
                 self.losses(id, settings, 1.0, &whole, finding)

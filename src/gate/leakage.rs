@@ -22,9 +22,20 @@ pub struct Leak {
     pub similarity: f64,
 }
 
-/// The evaluation texts that stand in a corpus, the most similar first, then by id.
+/// The evaluation texts that stand in any of some corpora, each with its most similar text there; the most similar first,
+/// then by id.
 #[must_use]
-pub fn leaks(evaluation: &EmbeddedCorpus, corpus: &EmbeddedCorpus) -> Vec<Leak> {
+pub fn leaks(evaluation: &EmbeddedCorpus, corpora: &[&EmbeddedCorpus]) -> Vec<Leak> {
+    let mut leaks: Vec<Leak> = corpora.iter().flat_map(|corpus| leaks_into(evaluation, corpus)).collect();
+    let by_similarity =
+        |a: &Leak, b: &Leak| b.similarity.total_cmp(&a.similarity).then_with(|| a.record.cmp(&b.record));
+    leaks.sort_by(|a, b| a.evaluation.cmp(&b.evaluation).then_with(|| by_similarity(a, b)));
+    leaks.dedup_by(|next, first| next.evaluation == first.evaluation);
+    leaks.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then_with(|| a.evaluation.cmp(&b.evaluation)));
+    leaks
+}
+
+fn leaks_into(evaluation: &EmbeddedCorpus, corpus: &EmbeddedCorpus) -> Vec<Leak> {
     if evaluation.vectors.is_empty() || corpus.vectors.is_empty() {
         return Vec::new();
     }
@@ -40,7 +51,5 @@ pub fn leaks(evaluation: &EmbeddedCorpus, corpus: &EmbeddedCorpus) -> Vec<Leak> 
         let id = |side: &EmbeddedCorpus, row: u32| side.records.id(row as usize).to_owned();
         Some(Leak { evaluation: id(evaluation, tested[text]), record: id(corpus, kept[twin]), similarity })
     };
-    let mut leaks: Vec<Leak> = (0..evaluation.vectors.len()).filter_map(leak).collect();
-    leaks.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then_with(|| a.evaluation.cmp(&b.evaluation)));
-    leaks
+    (0..evaluation.vectors.len()).filter_map(leak).collect()
 }

@@ -131,16 +131,16 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::RegionLoss,
         title: "regions lost texts",
-        what: "Compares the distinct texts of every region with what the baseline had there. Objects where significantly \
-               less is left (exact test, Holm's correction over all regions, four fifths of the level `alpha`) and the ratio \
-               of what is left to what was to be expected is below the limit. Near copies and records of one group (`--group-by`) count for less than \
-               independent texts. A region is not lost because the corpus grew \
-               elsewhere, shrank as a whole (`min-rows` is about that), or lost copies of texts that stay; one of fewer than \
-               10 texts is not tested. Inconclusive where regions that \
-               hold more than `unjudged` of the baseline's texts are too small for a fall to `detect` to be found with a \
+        what: "Compares the distinct texts of every region with what the baseline had there. Objects where \
+               significantly less is left (exact test, Holm's correction over all regions, four fifths of the level \
+               `alpha`) and the ratio of what is left to what was to be expected is below the limit. Near copies and \
+               records of one group (`--group-by`) count for less than independent texts. A region is not lost \
+               because the corpus grew elsewhere, shrank as a whole (`min-rows` is about that), or lost copies of \
+               texts that stay; one of fewer than 10 texts is not tested. Inconclusive where regions that hold more \
+               than `unjudged` of the baseline's texts are too small for a fall to `detect` to be found with a \
                probability of .9.",
-        why: "A topic that went missing makes a model forget it. Bring the texts back, or, if they went on purpose, accept \
-              the new baseline with `semcov baseline accept`.",
+        why: "A topic that went missing makes a model forget it. Bring the texts back, or, if they went on purpose, \
+              accept the new baseline with `semcov baseline accept`.",
         unit: Unit::Ratio,
         lower_is_worse: true,
         keys: &["detect", "unjudged"],
@@ -149,8 +149,8 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::LeafLoss,
         title: "leaves disappeared",
-        what: "As region-loss, for every leaf and at the other fifth of `alpha`: objects to a fine cluster of which too little is left, though its region as a \
-               whole may not show it.",
+        what: "As region-loss, for every leaf and at the other fifth of `alpha`: objects to a fine cluster of which \
+               too little is left, though its region as a whole may not show it.",
         why: "One intent that is quietly lost is a small part of its region. Bring its texts back, or accept the new \
               baseline.",
         unit: Unit::Ratio,
@@ -161,10 +161,10 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::Dilution,
         title: "regions were diluted",
-        what: "As region-loss, for shares alone: objects also where a region holds as many texts as before and the others \
-               grew.",
-        why: "The mix decides what a model spends its training on. Make the rule fail where every corpus is a fresh draw, \
-              whatever its size.",
+        what: "As region-loss, for shares alone: objects also where a region holds as many texts as before and the \
+               others grew.",
+        why: "The mix decides what a model spends its training on. Make the rule fail where every corpus is a fresh \
+              draw, whatever its size.",
         unit: Unit::Ratio,
         lower_is_worse: true,
         keys: &[],
@@ -173,11 +173,11 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::Coverage,
         title: "coverage of the reference",
-        what: "The share of the reference's texts (`--reference`) that have a text of the corpus nearby, over the share \
-               expected of a corpus of the reference's own kind. Objects where it misses `target` by more than \
+        what: "The share of the reference's texts (`--reference`) that have a text of the corpus nearby, over the \
+               share expected of a corpus of the reference's own kind. Objects where it misses `target` by more than \
                `threshold`; `auto` is what the baseline reaches.",
-        why: "The reference is what the corpus is for. `semcov report --reference` says where the gaps are, `semcov plan` \
-              what to add.",
+        why: "The reference is what the corpus is for. `semcov report --reference` says where the gaps are, `semcov \
+              plan` what to add.",
         unit: Unit::Share,
         lower_is_worse: true,
         keys: &["target", "threshold"],
@@ -186,8 +186,8 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::Diversity,
         title: "diversity",
-        what: "The effective number of leaves (Hill number of order 1) of 1,000 texts. Objects where it misses `target` by \
-               more than `threshold` of it; `auto` is the baseline's.",
+        what: "The effective number of leaves (Hill number of order 1) of 1,000 texts. Objects where it misses \
+               `target` by more than `threshold` of it; `auto` is the baseline's.",
         why: "It hardly moves when topics are lost, so it informs, and never fails unless that is asked for.",
         unit: Unit::Number,
         lower_is_worse: true,
@@ -197,8 +197,8 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::Duplicates,
         title: "duplicate rows",
-        what: "The share of the rows with text that repeat the text of another row. Objects where it exceeds `target` by \
-               more than `threshold`; `auto` is the baseline's.",
+        what: "The share of the rows with text that repeat the text of another row. Objects where it exceeds `target` \
+               by more than `threshold`; `auto` is the baseline's.",
         why: "Repeated rows weigh more in training, and are memorised. Remove them.",
         unit: Unit::Share,
         lower_is_worse: false,
@@ -208,10 +208,10 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::AddedOutliers,
         title: "new rows unlike the baseline",
-        what: "Screens the texts that the baseline lacks. Objects where significantly more of them than the limit look \
-               unlike it (exact binomial test, level `alpha`). One in twenty good texts looks so.",
-        why: "Rows of another kind are a new topic, which the baseline should learn, or do not belong. `semcov screen` has \
-              them one by one.",
+        what: "Screens the texts that the baseline lacks. Objects where significantly more of them than the limit \
+               look unlike it (exact binomial test, level `alpha`). One in twenty good texts looks so.",
+        why: "Rows of another kind are a new topic, which the baseline should learn, or do not belong. `semcov \
+              screen` has them one by one.",
         unit: Unit::Share,
         lower_is_worse: false,
         keys: &[],
@@ -220,11 +220,11 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::NewContent,
         title: "new content among the new rows",
-        what: "Counts the texts that the baseline lacks and that lie beyond the 99th percentile of its own outlier scores. \
-               Objects where that is significant (Fisher's exact test, level `alpha`) and more than the limit times what \
-               the baseline has there.",
-        why: "A part of the new rows is of another kind, though not enough of them to fail as outliers: a domain that was \
-              rewritten, another style. `semcov screen` has them one by one.",
+        what: "Counts the texts that the baseline lacks and that lie beyond the 99th percentile of its own outlier \
+               scores. Objects where that is significant (Fisher's exact test, level `alpha`) and more than the limit \
+               times what the baseline has there.",
+        why: "A part of the new rows is of another kind, though not enough of them to fail as outliers: a domain that \
+              was rewritten, another style. `semcov screen` has them one by one.",
         unit: Unit::Number,
         lower_is_worse: false,
         keys: &[],
@@ -233,8 +233,8 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::AddedDuplicates,
         title: "new rows that repeat the baseline",
-        what: "The share of the new texts that nearly repeat one of the baseline's sample (cosine of .95 or more). Objects \
-               where significantly more of them than the limit do.",
+        what: "The share of the new texts that nearly repeat one of the baseline's sample (cosine of .95 or more). \
+               Objects where significantly more of them than the limit do.",
         why: "They add little.",
         unit: Unit::Share,
         lower_is_worse: false,
@@ -244,8 +244,8 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::Leakage,
         title: "evaluation texts in the corpus",
-        what: "Counts the texts of the evaluation files (`--evaluation`) that stand in the corpus, as they are or nearly \
-               (cosine of .95 or more).",
+        what: "Counts the texts of the evaluation files (`--evaluation`) that stand in the corpus, as they are or \
+               nearly (cosine of .95 or more).",
         why: "A model that was trained on its test looks better than it is. Remove them from one of the two.",
         unit: Unit::Count,
         lower_is_worse: false,
@@ -276,8 +276,8 @@ const RULES: [Rule; 14] = [
     Rule {
         id: RuleId::UnknownLicence,
         title: "rows of unknown licence",
-        what: "The share of the rows with text whose licence is missing or names no terms, in a corpus that has a column of \
-               licences.",
+        what: "The share of the rows with text whose licence is missing or names no terms, in a corpus that has a \
+               column of licences.",
         why: "What has no licence may not be used. Name the licence, or leave the rows out.",
         unit: Unit::Share,
         lower_is_worse: false,

@@ -1,8 +1,7 @@
 //! The census of a profile: which texts there were, as far as 64 bits of their hashes tell.
 //!
 //! A census holds the first eight bytes of the content hashes of all distinct texts, up to [`CENSUS_TEXTS`], each with the
-//! text's leaf; of more
-//! texts the smallest hashes, a bottom-k sample as [`Sample`](super::Sample) is (Broder 1997,
+//! text's leaf; of more texts the smallest hashes, a bottom-k sample as [`Sample`](super::Sample) is (Broder 1997,
 //! <https://doi.org/10.1109/SEQUEN.1997.666900>). The smallest of two sets are the smallest of their smallest, so the
 //! census of a union is that of the censuses' union, exactly.
 //!

@@ -1,27 +1,10 @@
 //! `semcov gate` and `semcov baseline`, on corpora that bring their vectors.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-fn command(folder: &Path, line: &str) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("semcov"));
-    command
-        .args(line.split(' '))
-        .current_dir(folder)
-        .env("SEMCOV_CACHE", "none")
-        .env("SEMCOV_VECTORS", "vector")
-        .env("NO_COLOR", "1")
-        .env_remove("CI")
-        .env_remove("GITHUB_ACTIONS")
-        .stdin(Stdio::null());
-    command
-}
-
-fn semcov(folder: &Path, line: &str) -> Output {
-    command(folder, line).output().unwrap()
-}
+use crate::given::{self, TOPICS, command, lines, read, semcov, write};
 
 /// Standard output and error of a run that ends with an exit code.
 fn exits(folder: &Path, line: &str, code: i32) -> [String; 2] {
@@ -46,37 +29,9 @@ fn findings<'a>(verdict: &'a Value, rule: &str) -> &'a Vec<Value> {
     rules.iter().find(|found| found["id"] == rule).unwrap()["findings"].as_array().unwrap()
 }
 
-fn read(folder: &Path, name: &str) -> String {
-    std::fs::read_to_string(folder.join(name)).unwrap()
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).unwrap();
-}
-
-const TOPICS: [&str; 6] = ["weather rain", "music song", "travel flight", "money bank", "food recipe", "router reset"];
-
-/// Rows around axes of 12-space: `counts` has how many of each; deterministic scatter around them.
+/// Every second topic comes of the app, the others of the web.
 fn rows(name: &str, counts: &[usize]) -> Vec<Value> {
-    let mut state = name.bytes().fold(7_u64, |state, byte| state.wrapping_mul(31) + u64::from(byte));
-    let mut scatter = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / f64::from(1_u32 << 24) - 0.5
-    };
-    let mut rows = Vec::new();
-    for (topic, &count) in counts.iter().enumerate() {
-        for i in 0..count {
-            let vector: Vec<f64> = (0..12).map(|axis| f64::from(u8::from(axis == topic)) + 0.5 * scatter()).collect();
-            let text = format!("{} number {i} of {name}", TOPICS[topic]);
-            let source = ["app", "web"][topic % 2];
-            rows.push(json!({"id": format!("{name}-{topic}-{i}"), "text": text, "source": source, "vector": vector}));
-        }
-    }
-    rows
-}
-
-fn lines(rows: &[Value]) -> String {
-    rows.iter().fold(String::new(), |lines, row| lines + &row.to_string() + "\n")
+    given::rows(name, counts, |topic| ["app", "web"][topic % 2])
 }
 
 /// A corpus of five topics, and its baseline.

@@ -3,27 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-/// Runs in a folder without settings, embedding nothing.
-fn semcov(folder: &Path, command: &str) -> Output {
-    Command::new(assert_cmd::cargo::cargo_bin!("semcov"))
-        .args(command.split(' '))
-        .current_dir(folder)
-        .env("SEMCOV_CACHE", "none")
-        .env("SEMCOV_VECTORS", "vector")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn run(folder: &Path, command: &str) -> String {
-    let output = semcov(folder, command);
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::given::{run, semcov};
 
 /// Topics on the axes of 8-space, this many rows of each; deterministic scatter around them.
 fn rows(name: &str, counts: [usize; 6], mark: impl Fn(usize, usize) -> Value) -> String {

@@ -2,31 +2,11 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-fn command(folder: &Path, line: &str) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("semcov"));
-    command
-        .args(line.split(' '))
-        .current_dir(folder)
-        .env("SEMCOV_CACHE", "none")
-        .env("SEMCOV_VECTORS", "vector")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null());
-    command
-}
-
-fn semcov(folder: &Path, line: &str) -> Output {
-    command(folder, line).output().unwrap()
-}
-
-fn run(folder: &Path, line: &str) -> String {
-    let output = semcov(folder, line);
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::given::{self, command, read, run, semcov, write};
 
 fn refused(folder: &Path, line: &str) -> String {
     let output = semcov(folder, line);
@@ -38,32 +18,9 @@ fn screening(folder: &Path, line: &str) -> Value {
     serde_json::from_str(&run(folder, &format!("screen {line} --format json -q"))).unwrap()
 }
 
-fn read(folder: &Path, name: &str) -> String {
-    std::fs::read_to_string(folder.join(name)).unwrap()
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).unwrap();
-}
-
-/// Rows around axes of 12-space: `counts` has how many of each; deterministic scatter around them.
+/// Lines of the app, and of a vendor's sixth topic; interleaved, so that no file is in order of topics.
 fn rows(name: &str, counts: &[usize]) -> Vec<String> {
-    let mut state = name.bytes().fold(7_u64, |state, byte| state.wrapping_mul(31) + u64::from(byte));
-    let mut scatter = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f64 / f64::from(1_u32 << 24) - 0.5
-    };
-    let topics = ["weather rain", "music song", "travel flight", "money bank", "food recipe", "router reset"];
-    let mut rows = Vec::new();
-    for (topic, &count) in counts.iter().enumerate() {
-        for i in 0..count {
-            let vector: Vec<f64> = (0..12).map(|axis| f64::from(u8::from(axis == topic)) + 0.5 * scatter()).collect();
-            let text = format!("{} number {i} of {name}", topics[topic]);
-            let source = if topic == 5 { "vendor" } else { "app" };
-            rows.push(json!({"id": format!("{name}-{topic}-{i}"), "text": text, "source": source, "vector": vector}));
-        }
-    }
-    // Interleaved, so that no file is in order of topics.
+    let rows = given::rows(name, counts, |topic| if topic == 5 { "vendor" } else { "app" });
     let n = rows.len();
     (0..n).map(|i| rows[i * 7919 % n].to_string() + "\n").collect()
 }

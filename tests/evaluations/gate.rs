@@ -283,6 +283,21 @@ fn losses() {
     assert!(u64::from(missing) >= 8 * draws / 2, "{missing}");
 }
 
+/// How much of a corpus can be judged beside another one of the same law and size.
+#[test]
+fn what_can_be_judged() {
+    let Some(pool) = pool() else { return };
+    let texts = shuffled(&pool, 4_000);
+    eprintln!("share of the texts in regions where a complete loss, a fall to a quarter, to a half would be found:");
+    for (size, inconclusive) in [(150, true), (600, false), (1_500, false), (3_000, false), (11_000, false)] {
+        let verdict = judged(&fitted(&texts[..size]), &texts[size..2 * size]);
+        let found = &verdict.sensitivity;
+        let [all, quarter, half] = [found.judged_share, found.quarter_share, found.half_share];
+        eprintln!("  {size} texts a side: {all:.2}, {quarter:.2}, {half:.2}; enough: {:?}", found.texts_enough);
+        assert_eq!(verdict.outcome == Outcome::Inconclusive, inconclusive, "{size}");
+    }
+}
+
 /// Power against the closed form of the variance-stabilised counts, for one of 50 regions and corpora of one size that share
 /// nothing:
 /// ```text
@@ -331,8 +346,14 @@ fn other_precision() {
     let (before, _) = texts.split_at(11_000);
     let baseline = fitted(before);
     let mut random = Shuffle::new(5);
-    let rounded: Vec<Text> =
-        before.iter().map(|text| Text { vector: near(&text.vector, 0.9995, &mut random), ..text.clone() }).collect();
+    let mut rounded = || -> Vec<Text> {
+        let near = |text: &Text| Text { vector: near(&text.vector, 0.9995, &mut random), ..text.clone() };
+        before.iter().map(near).collect()
+    };
+    for _ in 0..4 {
+        assert_eq!(failed(&judged(&baseline, &rounded())), [false, false]);
+    }
+    let rounded = rounded();
     let now = observed(&baseline, &rounded);
     let [a, b] = [&baseline, &now].map(|profile| profile.summary().regions);
     let moved: u64 = a.iter().zip(&b).map(|(a, b)| a.distinct_texts.abs_diff(b.distinct_texts)).sum::<u64>() / 2;

@@ -101,6 +101,24 @@ pub(crate) fn fit(text: &str, columns: usize) -> String {
     fitted
 }
 
+/// As [`fit`], but what is cut is the beginning: of `FILE:LINE` the line tells one from another.
+pub(crate) fn fit_end(text: &str, columns: usize) -> String {
+    let whole = fit(text, usize::MAX);
+    let mut left = width(&whole);
+    if left <= columns {
+        return whole;
+    }
+    let mut rest = whole.as_str();
+    for cluster in whole.graphemes(true).take_while(|_| columns > 0) {
+        if left < columns {
+            break;
+        }
+        rest = &rest[cluster.len()..];
+        left -= width(cluster);
+    }
+    if columns == 0 { String::new() } else { format!("…{}", rest.trim_start()) }
+}
+
 /// `text` made [`visible`] and broken into lines of at most `columns` columns, between words where it can be.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
@@ -139,6 +157,15 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_an_id() {
+        assert_eq!(fit_end("data/a.jsonl:17", 20), "data/a.jsonl:17");
+        assert_eq!(fit_end("data/a.jsonl:17", 8), "…sonl:17");
+        assert_eq!(fit_end("日本語:17", 6), "…語:17");
+        assert_eq!(fit_end("a\u{202e}b:17", 4), "…:17");
+        assert_eq!((fit_end("ab", 1), fit_end("ab", 0)), ("…".to_owned(), String::new()));
+    }
 
     #[test]
     fn nothing_acts_on_the_screen() {

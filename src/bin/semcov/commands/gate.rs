@@ -240,15 +240,14 @@ fn leaks_of(
     console: &Console,
 ) -> Result<Option<Vec<Leak>>> {
     let Some(evaluation) = &beside.evaluation else { return Ok(None) };
-    let mut found = leaks(evaluation, embedded);
-    if embedded.counts.left_out > 0 {
-        let synthetic = session.rows_where(part.corpus, |record| !embedded.records.takes(record))?;
-        found.extend(leaks(evaluation, &session.embed_rows(synthetic, console)?));
-        found.sort_by(|a, b| a.evaluation.cmp(&b.evaluation).then(b.similarity.total_cmp(&a.similarity)));
-        found.dedup_by(|next, first| next.evaluation == first.evaluation);
-        found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then_with(|| a.evaluation.cmp(&b.evaluation)));
-    }
-    Ok(Some(found))
+    let synthetic = if embedded.counts.left_out > 0 {
+        let rows = session.rows_where(part.corpus, |record| !embedded.records.takes(record))?;
+        Some(session.embed_rows(rows, console)?)
+    } else {
+        None
+    };
+    let corpora: Vec<&EmbeddedCorpus> = std::iter::once(embedded).chain(&synthetic).collect();
+    Ok(Some(leaks(evaluation, &corpora)))
 }
 
 /// Screens the texts that the baseline lacks.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::super::number::{count, counted, effective, p_is, percent, similarity};
-use super::super::text::fit;
+use super::super::text::{fit, fit_end};
 use super::super::words::join;
 use super::objection::{Objection, parts};
 use crate::coverage::RAREFIED_TO;
@@ -56,7 +56,7 @@ pub(super) fn examples<'a>(examples: impl IntoIterator<Item = &'a TextExample>) 
 
 /// An id, with its text where it may be shown.
 pub(super) fn example(example: &TextExample) -> String {
-    let id = quoted(&example.id);
+    let id = id(&example.id);
     example.text.as_ref().map_or(id.clone(), |text| format!("{id} “{}”", quoted(text)))
 }
 
@@ -73,7 +73,7 @@ fn objection(found: &Objection<'_>) -> String {
     let then = before.as_ref().map_or_else(String::new, |before| format!(", {before} in the baseline"));
     match rule.id {
         RuleId::RegionLoss | RuleId::LeafLoss => {
-            format!("{} holds {value} of what the baseline had there", subject(&finding.subject))
+            format!("{} holds {value} of what was to be expected there", subject(&finding.subject))
         }
         RuleId::Dilution => {
             format!("{} has {value} of the share that the baseline had there", subject(&finding.subject))
@@ -139,7 +139,7 @@ fn leak(subject: &Subject, value: f64) -> String {
     } else {
         "as it is".to_owned()
     };
-    let (evaluation, record) = (quoted(evaluation), quoted(record));
+    let (evaluation, record) = (id(evaluation), id(record));
     format!("The text of evaluation record {evaluation} stands in the corpus {near}, as {record}")
 }
 
@@ -196,7 +196,7 @@ fn subject(subject: &Subject) -> String {
         Subject::Label { name } => format!("Label “{}”", quoted(name)),
         Subject::Added => "The new texts".to_owned(),
         Subject::Leak { evaluation, record } => {
-            format!("Evaluation record {} and {}", quoted(evaluation), quoted(record))
+            format!("Evaluation record {} and {}", id(evaluation), id(record))
         }
         Subject::BadRow { reason } => format!("A row that could not be read ({})", quoted(reason)),
     }
@@ -208,7 +208,11 @@ fn counts(found: &Objection<'_>) -> Option<String> {
         return Some(format!("{} of the texts, {} now", percent(region.baseline_share), percent(region.current_share)));
     }
     let texts = found.finding.texts?;
-    Some(format!("{}, {} now", counted(texts.baseline, "text"), count(texts.current)))
+    let copies = match found.region().map_or(0, |region| region.copies_gone) {
+        0 => String::new(),
+        copies => format!("; {} of those gone left a copy, which is no loss", count(copies)),
+    };
+    Some(format!("{} in the baseline, {} now{copies}", counted(texts.baseline, "text"), count(texts.current)))
 }
 
 /// A rule's figure.
@@ -473,6 +477,11 @@ fn place(row: &str) -> String {
 
 fn quoted(text: &str) -> String {
     fit(text, QUOTED)
+}
+
+/// The id of a record.
+fn id(id: &str) -> String {
+    fit_end(id, QUOTED)
 }
 
 fn uppercase_first(text: &str) -> String {
