@@ -14,6 +14,7 @@ pub mod coverage;
 pub mod embed;
 mod error;
 pub mod gate;
+pub mod map;
 pub mod ood;
 pub mod plan;
 pub mod profile;

@@ -15,6 +15,8 @@ pub enum Stage {
     Screen,
     /// Comparing the corpus with its reference: every text is visited twice.
     Compare,
+    /// Laying out the map: every text is searched its neighbours, and visited once an epoch.
+    Map,
     /// Reading the corpus once more for the texts that the report shows.
     Collect,
 }

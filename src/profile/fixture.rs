@@ -1,4 +1,4 @@
-//! Corpora that bring their vectors, for the tests of this module.
+//! Corpora that bring their vectors, for tests of what takes profiles.
 
 use std::io::Write;
 
@@ -11,17 +11,17 @@ use crate::embed::{BadRowLimit, EmbedOptions, EmbeddedCorpus, given_vectors};
 use crate::progress::Silent;
 
 /// Components of a vector.
-pub(super) const DIM: usize = 6;
+pub(crate) const DIM: usize = 6;
 
 /// A corpus that was read.
-pub(super) struct Read {
-    pub(super) corpus: Corpus,
-    pub(super) embedded: EmbeddedCorpus,
+pub(crate) struct Read {
+    pub(crate) corpus: Corpus,
+    pub(crate) embedded: EmbeddedCorpus,
     _file: tempfile::NamedTempFile,
 }
 
 /// Reads lines of JSONL.
-pub(super) fn read(lines: &[String]) -> Read {
+pub(crate) fn read(lines: &[String]) -> Read {
     let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
     file.write_all(lines.concat().as_bytes()).unwrap();
     let inputs = [file.path().to_str().unwrap().to_owned()];
@@ -43,7 +43,7 @@ pub(super) fn read(lines: &[String]) -> Read {
 
 /// `n` rows around five directions. Some repeat the text and vector of another row, in other white space; some have no
 /// text; some have no source, label, licence or group; some cannot be read.
-pub(super) fn lines(n: usize, seed: u64) -> Vec<String> {
+pub(crate) fn lines(n: usize, seed: u64) -> Vec<String> {
     const WORDS: [&str; 10] = ["rain", "snow", "jazz", "song", "train", "hotel", "card", "loan", "recipe", "oven"];
     let mut random = SplitMix64::new(seed);
     let mut draw = |below: u64| random.next_u64() % below;
@@ -89,19 +89,19 @@ pub(super) fn lines(n: usize, seed: u64) -> Vec<String> {
 }
 
 /// A profile of lines, with a codebook of their own.
-pub(super) fn fitted(lines: &[String], leaves: usize, sample: &SampleParams) -> Profile {
+pub(crate) fn fitted(lines: &[String], leaves: usize, sample: &SampleParams) -> Profile {
     let Read { corpus, embedded, .. } = &read(lines);
     let codebook = CodebookParams { leaves: Some(leaves), regions: Some(leaves.min(4)), seed: 7 };
     fit(corpus, embedded, &ProfileParams { codebook, sample: sample.clone() }, &Silent).unwrap()
 }
 
 /// A profile of lines under the codebook of another profile.
-pub(super) fn observed(profile: &Profile, lines: &[String], sample: &SampleParams) -> Result<Profile> {
+pub(crate) fn observed(profile: &Profile, lines: &[String], sample: &SampleParams) -> Result<Profile> {
     let Read { corpus, embedded, .. } = &read(lines);
     observe(profile, corpus, embedded, sample, &Silent)
 }
 
 /// As [`SampleParams`], with texts.
-pub(super) fn sampling(limit: usize) -> SampleParams {
+pub(crate) fn sampling(limit: usize) -> SampleParams {
     SampleParams { limit: Some(limit), texts: true }
 }

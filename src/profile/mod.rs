@@ -9,7 +9,7 @@ mod census;
 mod diff;
 mod fit;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod format;
 mod merge;
 mod outliers;

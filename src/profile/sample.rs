@@ -12,9 +12,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::Assignment;
-use crate::corpus::TextTally;
+use crate::cluster::{Assignment, Codebook};
+use crate::corpus::{TextTally, cut};
 use crate::embed::EmbeddedCorpus;
+use crate::map::{MapPoint, POINT_CHARACTERS, Side};
 use crate::vectors::EmbeddingMatrix;
 use crate::{Error, Result};
 
@@ -212,6 +213,29 @@ impl Sample {
     pub fn matrix(&self, dim: usize) -> EmbeddingMatrix {
         let vectors: Vec<f32> = self.vectors.iter().map(|&x| f32::from(x)).collect();
         EmbeddingMatrix::from_f32(dim, &vectors)
+    }
+
+    /// The texts as points of a map, in their order, at these places; texts are shown if `show_text`, and the sample has
+    /// them.
+    pub(crate) fn map_points(
+        &self,
+        side: Side,
+        places: impl Iterator<Item = [f32; 2]>,
+        codebook: &Codebook,
+        show_text: bool,
+    ) -> impl Iterator<Item = MapPoint> {
+        let texts = self.texts.as_ref().filter(|_| show_text);
+        (0..self.len()).zip(places).map(move |(i, xy)| MapPoint {
+            xy,
+            side,
+            region: codebook.region_of_leaf[self.leaves[i] as usize],
+            mark: None,
+            score: None,
+            source: None,
+            label: None,
+            id: self.ids[i].clone(),
+            text: texts.map_or_else(String::new, |texts| cut(&texts[i], POINT_CHARACTERS)),
+        })
     }
 }
 

@@ -1,14 +1,16 @@
 //! From an embedded corpus to its report.
 
-use crate::corpus::{CollectedTexts, Corpus, Input, RecordTable};
+use crate::corpus::{CollectedTexts, Corpus, Input, RecordTable, read_again};
 use crate::embed::EmbeddedCorpus;
+use crate::map::{MapPoints, Side};
 use crate::plan::Budget;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::report::assemble::Assembly;
 use crate::report::findings::Findings;
+use crate::report::mapped::Mapped;
 use crate::report::reference::Reference;
-use crate::report::rows::RowRecord;
+use crate::report::rows::{RowRecord, RowWithText};
 use crate::report::shown::Shown;
 use crate::vectors::EmbeddingMatrix;
 use crate::{Error, Result};
@@ -28,6 +30,8 @@ pub struct ReportParams {
     pub budget: Budget,
     /// Records to list for review.
     pub outliers: usize,
+    /// Points of the map at most; 0 makes none.
+    pub map_points: usize,
 }
 
 /// What an analysis found: the report, and what it found of every record.
@@ -35,10 +39,13 @@ pub struct ReportParams {
 pub struct Analysis<'a> {
     /// The document.
     pub report: Report,
+    /// The map of corpus and reference.
+    pub map: MapPoints,
     pub(super) records: &'a RecordTable,
     pub(super) vectors: &'a EmbeddingMatrix,
     pub(super) reference: Option<&'a Reference>,
     pub(super) found: Findings,
+    mapped: Mapped,
 }
 
 /// What the rows of the corpus, and those of the reference, have in the column `corpus`.
@@ -51,6 +58,24 @@ impl Analysis<'_> {
         self.corpus_rows().chain(self.reference_rows())
     }
 
+    /// [`rows`](Self::rows), each with its text: `corpus` and a reference corpus are read once more.
+    ///
+    /// # Errors
+    /// If a file cannot be read again, or has changed.
+    pub fn rows_with_texts<'s>(&'s self, corpus: &'s Corpus) -> impl Iterator<Item = Result<RowWithText<'s>>> {
+        let of_corpus = read_again(corpus, self.records).map(|record| Ok(Some(record?.text)));
+        let of_reference = self.reference.into_iter().flat_map(Reference::row_texts);
+        self.rows().zip(of_corpus.chain(of_reference)).map(|(row, text)| Ok(RowWithText { row, text: text? }))
+    }
+
+    /// The row, among [`rows`](Self::rows), of the record that stands for a text.
+    fn row_of(&self, side: Side, text: u32) -> usize {
+        match side {
+            Side::Corpus => self.found.tally.kept[text as usize] as usize,
+            Side::Reference => self.records.len() + self.reference.map_or(0, |reference| reference.row(text)),
+        }
+    }
+
     fn reference_rows(&self) -> impl Iterator<Item = RowRecord<'_>> {
         let compared = self.reference.zip(self.found.beside.as_ref());
         compared.into_iter().flat_map(move |(reference, (beside, leaf))| {
@@ -59,6 +84,7 @@ impl Analysis<'_> {
                     return RowRecord { corpus: REFERENCE, id, ..RowRecord::default() };
                 };
                 let at = text as usize;
+                let (xy, neighbors) = self.mapped.row(Side::Reference, text, |side, text| self.row_of(side, text));
                 RowRecord {
                     corpus: REFERENCE,
                     id,
@@ -67,6 +93,9 @@ impl Analysis<'_> {
                     similarity: Some(f64::from(leaf.similarity[at])),
                     covered: beside.is_covered(text),
                     duplicate_of: kept,
+                    x: xy.map(|[x, _]| x),
+                    y: xy.map(|[_, y]| y),
+                    neighbors,
                     ..RowRecord::default()
                 }
             })
@@ -80,7 +109,7 @@ impl Analysis<'_> {
                 return RowRecord { corpus: CORPUS, id, ..RowRecord::default() };
             };
             let kept = self.found.tally.kept[text] as usize;
-            let [x, y] = self.found.map[text];
+            let (xy, neighbors) = self.mapped.row(Side::Corpus, text as u32, |side, text| self.row_of(side, text));
             RowRecord {
                 corpus: CORPUS,
                 id,
@@ -91,8 +120,9 @@ impl Analysis<'_> {
                 p_value: Some(f64::from(self.found.outlier.p_value[text])),
                 covered: None,
                 duplicate_of: (kept != row).then(|| self.records.id(kept)),
-                x: Some(x),
-                y: Some(y),
+                x: xy.map(|[x, _]| x),
+                y: xy.map(|[_, y]| y),
+                neighbors,
             }
         })
     }
@@ -126,13 +156,15 @@ pub fn analyze<'a>(
     }
     let found = Findings::of(embedded, reference, params, progress)?;
     let shown = Shown::choose(vectors, reference, &found, params.outliers);
-    let texts = CollectedTexts::read(corpus, records, &shown.wanted(&found), progress)?;
+    let mapped = Mapped::of(vectors, reference, &found, &shown.outliers, params, progress);
+    let texts = CollectedTexts::read(corpus, records, &shown.wanted(&found, &mapped.texts[0]), progress)?;
     let reference_texts = match (reference, &shown.beside) {
-        (Some(reference), Some(shown)) => Some(reference.texts(&shown.wanted(), progress)?),
+        (Some(reference), Some(shown)) => Some(reference.texts(&shown.wanted(&mapped.texts[1]), progress)?),
         _ => None,
     };
     let assembly =
         Assembly { records, found: &found, shown: &shown, texts: &texts, reference: reference_texts.as_ref() };
     let report = assembly.report(corpus, embedded, params);
-    Ok(Analysis { report, records, vectors, reference, found })
+    let map = mapped.points(records, &found, &texts, reference_texts.as_ref());
+    Ok(Analysis { report, map, records, vectors, reference, found, mapped })
 }

@@ -11,7 +11,7 @@ use crate::plan::REAL_TEXTS_TO_GENERATE_FROM;
 use crate::report::beside::Beside;
 use crate::report::compared::{Compared, Comparison};
 use crate::report::document::{
-    DuplicateGroup, Example, Histogram, Histograms, Leaf, Map, MapPoint, Need, Outlier, Region, Report, SCHEMA_VERSION,
+    DuplicateGroup, Example, Histogram, Histograms, Leaf, Need, Outlier, Ratio, Region, Report, SCHEMA_VERSION,
     Settings,
 };
 use crate::report::findings::{Findings, shares};
@@ -19,11 +19,14 @@ use crate::report::reference::ReferenceTexts;
 use crate::report::shown::{SHOWN_CHARACTERS, Shown};
 use crate::report::tally::{Shares, mean, median, per_class};
 use crate::report::{ReportParams, summary};
+use crate::stats::Interval;
 
 /// Ids listed of a duplicate group.
 const DUPLICATE_IDS: usize = 20;
 /// Sources or labels listed within a region.
-const SHARES_PER_REGION: usize = 5;
+const SHARES_PER_REGION: usize = 20;
+/// p-value up to which a score is unusual.
+const UNUSUAL: f32 = 0.05;
 /// Bins of a histogram.
 const BINS: usize = 40;
 
@@ -85,12 +88,9 @@ impl Assembly<'_> {
             histograms: Histograms {
                 similarity: histogram(&found.leaf.similarity),
                 score: histogram(&found.outlier.score),
+                review_from: review_from(&found.outlier.score, &found.outlier.p_value),
             },
-            map: Map {
-                method: "pca".to_owned(),
-                points: self.shown.map.iter().map(|&text| self.map_point(text)).collect(),
-            },
-            warnings: summary::warnings(embedded, self.shown.map.len()),
+            warnings: summary::warnings(embedded),
         }
     }
 
@@ -166,6 +166,7 @@ impl Assembly<'_> {
             let leaves = found.codebook.region_of_leaf.iter().enumerate();
             leaves.filter(|(_, of)| **of == region).map(|(leaf, _)| leaf as u32).collect()
         };
+        let ratio = |region: u32| self.ratio(&leaves_of(region));
         let reference_share = |region: u32| -> Option<f64> {
             reference_shares.map(|shares| leaves_of(region).iter().map(|&leaf| shares[leaf as usize]).sum())
         };
@@ -190,6 +191,7 @@ impl Assembly<'_> {
                 rows: rows[id],
                 share: rows[id] as f64 / all_rows.max(1.0),
                 reference_share: reference_share(id as u32),
+                ratio: ratio(id as u32),
                 distinct_texts: members.len() as u64,
                 similarity: mean(members.iter().map(|&text| found.leaf.similarity[text as usize])),
                 median_score: median(members.iter().map(|&text| found.outlier.score[text as usize])),
@@ -204,6 +206,18 @@ impl Assembly<'_> {
             .collect();
         regions.sort_by_key(|region| (Reverse(region.rows), region.id));
         regions
+    }
+
+    /// How much of its share of the reference some leaves have, by the counts of the leaves' tests.
+    fn ratio(&self, leaves: &[u32]) -> Option<Ratio> {
+        let (beside, _) = self.found.beside.as_ref()?;
+        let rates = beside.rates(leaves);
+        let Interval { low, high } = rates.ratio_interval();
+        (rates.reference > 0).then(|| Ratio {
+            value: rates.ratio(),
+            low,
+            high: Some(high).filter(|high| high.is_finite()),
+        })
     }
 
     fn leaves(&self, names: &[String], reference_shares: Option<&[f64]>) -> Vec<Leaf> {
@@ -235,17 +249,6 @@ impl Assembly<'_> {
             p_value: f64::from(self.found.outlier.p_value[text as usize]),
             source: self.records.sources.get(row).map(str::to_owned),
             label: self.records.labels.get(row).map(str::to_owned),
-        }
-    }
-
-    fn map_point(&self, text: u32) -> MapPoint {
-        let [x, y] = self.found.map[text as usize];
-        MapPoint {
-            x,
-            y,
-            region: self.found.region[text as usize],
-            score: f64::from(self.found.outlier.score[text as usize]),
-            record: self.example(text),
         }
     }
 
@@ -288,14 +291,15 @@ fn needs(regions: &[Region]) -> Vec<Need> {
     needs
 }
 
+/// The lowest score that is unusual.
+fn review_from(scores: &[f32], p_values: &[f32]) -> Option<f64> {
+    let unusual = scores.iter().zip(p_values).filter(|(_, p)| **p <= UNUSUAL).map(|(score, _)| f64::from(*score));
+    unusual.min_by(f64::total_cmp)
+}
+
 fn histogram(values: &[f32]) -> Histogram {
-    let (start, end) = values
+    let range = values
         .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(f64::from(x)), high.max(f64::from(x))));
-    let width = ((end - start) / BINS as f64).max(1e-6);
-    let mut counts = vec![0; BINS];
-    for &value in values {
-        counts[(((f64::from(value) - start) / width) as usize).min(BINS - 1)] += 1;
-    }
-    Histogram { start, width, counts }
+        .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], &x| [low.min(f64::from(x)), high.max(f64::from(x))]);
+    Histogram::over(range, BINS, values)
 }

@@ -14,6 +14,7 @@ use crate::progress::{Progress, Silent, Stage};
 use crate::report::ReportParams;
 use crate::report::reference::{Counted, Placing};
 use crate::report::tally::members;
+use crate::stats::Rates;
 use crate::vectors::{EmbeddingMatrix, Rows, knn};
 
 /// p-value up to which a corpus text lies outside the reference.
@@ -34,6 +35,8 @@ pub(super) struct Beside {
     pub(super) frozen: bool,
     /// The reference's texts in every leaf, as the tests count them.
     pub(super) counted: Vec<u64>,
+    /// The corpus' texts in every leaf, counted in the same way.
+    corpus_counted: Vec<u64>,
     /// Every leaf that the reference has, most significant first.
     pub(super) gaps: Vec<LeafTest>,
     /// Leaves that the corpus has significantly more of, most significant first.
@@ -95,6 +98,7 @@ impl Beside {
         Ok(Self {
             frozen: placing.frozen,
             counted: reference_counts,
+            corpus_counted: corpus_counts,
             gaps,
             surplus,
             score,
@@ -104,6 +108,17 @@ impl Beside {
             source_bits,
             excess,
         })
+    }
+
+    /// The counts of some leaves together.
+    pub(super) fn rates(&self, leaves: &[u32]) -> Rates {
+        let of = |counts: &[u64]| leaves.iter().map(|&leaf| counts[leaf as usize]).sum();
+        Rates {
+            reference: of(&self.counted),
+            reference_total: self.counted.iter().sum(),
+            corpus: of(&self.corpus_counted),
+            corpus_total: self.corpus_counted.iter().sum(),
+        }
     }
 
     /// Whether the corpus covers a text of the sample; `None` of others.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::comparison::{Coverage, Gap, Hole, Novelty, ReferenceSummary, SourceCoverage};
 
 /// The version of this schema; raised when a field is removed or changes its meaning.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What `semcov report` found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,8 +65,6 @@ pub struct Report {
     pub labels: Vec<CategoryShare>,
     /// Distributions for display.
     pub histograms: Histograms,
-    /// A 2-D map of the distinct texts (a sample past a limit), in the order of content hashes.
-    pub map: Map,
     /// What the reader of the numbers should know.
     pub warnings: Vec<Warning>,
 }
@@ -203,6 +201,9 @@ pub struct Region {
     /// Share of the reference's texts in it, 0 to 1.
     #[serde(default)]
     pub reference_share: Option<f64>,
+    /// Its share of the corpus over its share of the reference; `None` where the reference has nothing.
+    #[serde(default)]
+    pub ratio: Option<Ratio>,
     /// Distinct texts in it.
     pub distinct_texts: u64,
     /// Mean cosine similarity of its distinct texts to their leaf's centroid, -1 to 1.
@@ -224,6 +225,17 @@ pub struct Region {
     pub out_of_place: bool,
     /// Examples to add, as in `needs_augmentation`.
     pub needed: u64,
+}
+
+/// A ratio of two shares, each count one half higher, and its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ratio {
+    /// The ratio.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of it; `None` where it is unbounded.
+    pub high: Option<f64>,
 }
 
 /// A leaf: the finest unit of the codebook.
@@ -311,12 +323,15 @@ pub struct CategoryShare {
 }
 
 /// Distributions for display.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Histograms {
     /// Cosine similarity of each distinct text to its leaf's centroid.
     pub similarity: Histogram,
     /// Outlier scores of the distinct texts.
     pub score: Histogram,
+    /// The lowest score with a p-value of at most .05; `None` if no text has one.
+    #[serde(default)]
+    pub review_from: Option<f64>,
 }
 
 /// Counts over equal bins.
@@ -330,28 +345,17 @@ pub struct Histogram {
     pub counts: Vec<u64>,
 }
 
-/// A 2-D map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Map {
-    /// How the coordinates were made: `pca`.
-    pub method: String,
-    /// Points of the map.
-    pub points: Vec<MapPoint>,
-}
-
-/// A distinct text on the map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct MapPoint {
-    /// Horizontal coordinate.
-    pub x: f32,
-    /// Vertical coordinate.
-    pub y: f32,
-    /// Its region.
-    pub region: u32,
-    /// Its outlier score.
-    pub score: f64,
-    /// The record shown at this point.
-    pub record: Example,
+impl Histogram {
+    /// Counts values over `bins` equal bins from `range[0]` to `range[1]`; what lies beyond counts in the bin at that end.
+    pub(crate) fn over(range: [f64; 2], bins: usize, values: &[f32]) -> Self {
+        let [start, end] = range;
+        let width = ((end - start) / bins as f64).max(1e-6);
+        let mut counts = vec![0; bins];
+        for &value in values {
+            counts[(((f64::from(value) - start) / width) as usize).min(bins - 1)] += 1;
+        }
+        Self { start, width, counts }
+    }
 }
 
 /// What the reader of the numbers should know, as data; [`Warning::message`] puts it in words.
@@ -392,13 +396,6 @@ pub enum Warning {
         /// One such id.
         example: String,
     },
-    /// The map shows a sample.
-    MapSampled {
-        /// Points shown.
-        points: u64,
-        /// Distinct texts.
-        distinct_texts: u64,
-    },
 }
 
 impl Warning {
@@ -421,9 +418,6 @@ impl Warning {
                 format!(
                     "{rows} records repeat the id of another (for example {example:?}); name a column of unique ids with --id"
                 )
-            }
-            Self::MapSampled { points, distinct_texts } => {
-                format!("the map shows {points} of {distinct_texts} distinct texts")
             }
         }
     }

@@ -14,7 +14,6 @@ use crate::report::beside::Beside;
 use crate::report::reference::{Placing, Reference};
 use crate::report::tally::{TextTally, median, members};
 use crate::vectors::moments::Moments;
-use crate::vectors::pca::Pca;
 
 /// Median p-value up to which a region is out of place.
 const OUT_OF_PLACE: f64 = 0.05;
@@ -32,8 +31,6 @@ pub(super) struct Findings {
     /// Each text's distance from the rest of the corpus.
     pub(super) outlier: OutlierScores,
     pub(super) moments: Moments,
-    /// Each text's place on the map.
-    pub(super) map: Vec<[f32; 2]>,
     /// Each text's records.
     pub(super) tally: TextTally,
     /// For each region, whether its texts are mostly outliers.
@@ -79,7 +76,6 @@ impl Findings {
         };
         let outlier = score_within(vectors, &outlier_params, progress)?;
         let moments = Moments::of(vectors);
-        let map = Pca::fit(&moments).coordinates(vectors);
         let tally = TextTally::new(&embedded.records, vectors.len());
 
         let region: Vec<u32> = leaf.nearest.iter().map(|&leaf| codebook.region_of_leaf[leaf as usize]).collect();
@@ -112,7 +108,6 @@ impl Findings {
             members,
             outlier,
             moments,
-            map,
             tally,
             out_of_place,
             needed,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::coverage::GapKind;
+use crate::map::{MapMethod, MapPoint, MapPoints, Mark, Side};
 
 /// Everything that an attacker, or a careless scraper, puts into a row.
 pub(crate) const HOSTILE: [&str; 16] = [
@@ -187,25 +188,49 @@ const THEMES: [Theme; 10] = [
     },
 ];
 
-/// A corpus of 612 support messages with a planted thin spot, duplicates and rows that do not belong.
-pub(crate) fn support() -> Report {
+/// The map of [`support`].
+pub(crate) fn map() -> MapPoints {
     let mut random = Lcg(20_260_101);
     let mut points = Vec::new();
     for (region, theme) in THEMES.iter().enumerate() {
         for i in 0..theme.distinct as usize {
             let spread = 0.11 + 0.12 * theme.median_score.max(0.0) as f32;
             points.push(MapPoint {
-                x: theme.center.0 + spread * random.bell(),
-                y: theme.center.1 + spread * random.bell(),
+                xy: [theme.center.0 + spread * random.bell(), theme.center.1 + spread * random.bell()],
+                side: Side::Corpus,
                 region: region as u32,
-                score: theme.median_score + 0.4 * f64::from(random.bell()),
-                record: Example {
-                    id: format!("msg-{:04}", 100 * region + i),
-                    text: if i < 4 { theme.texts[i].to_owned() } else { format!("{} ({i})", theme.texts[i % 4]) },
-                },
+                score: Some(theme.median_score as f32 + 0.4 * random.bell()),
+                mark: (region == 9 && i < 4).then_some(Mark::Review),
+                source: Some(if region == 9 { "web-form" } else { "email" }.into()),
+                label: None,
+                id: format!("msg-{:04}", 100 * region + i),
+                text: if i < 4 { theme.texts[i].to_owned() } else { format!("{} ({i})", theme.texts[i % 4]) },
             });
         }
     }
+    let of = [points.len() as u64, 0];
+    MapPoints { method: MapMethod::Umap, points, of }
+}
+
+/// [`map`] with a hostile string in every place that corpora fill.
+pub(crate) fn hostile_map() -> MapPoints {
+    let long = format!("{}<script>alert(0)</script>", "x".repeat(100_000));
+    let mut next = HOSTILE.iter().map(|&text| text.to_owned()).chain([long]).cycle();
+    let mut map = map();
+    map.points.truncate(40);
+    for point in &mut map.points {
+        for text in [&mut point.id, &mut point.text] {
+            *text = next.next().unwrap_or_default();
+        }
+        for name in [&mut point.source, &mut point.label] {
+            *name = next.next().map(Into::into);
+        }
+    }
+    map
+}
+
+/// A corpus of 612 support messages with a planted thin spot, duplicates and rows that do not belong.
+pub(crate) fn support() -> Report {
     let outliers =
         [(9, 1, 4.71, 0.0018), (9, 2, 4.32, 0.0018), (9, 0, 3.95, 0.0035), (9, 3, 3.08, 0.0088), (7, 3, 1.74, 0.0315)]
             .map(|(region, i, score, p_value)| Outlier {
@@ -336,8 +361,8 @@ pub(crate) fn support() -> Report {
                 counts: vec![3, 4, 7, 15, 28, 51, 84, 118, 121, 83, 39, 14, 4],
             },
             score: Histogram { start: -1.5, width: 0.5, counts: vec![8, 96, 231, 142, 51, 22, 9, 5, 3, 1, 1, 1, 1] },
+            review_from: Some(1.25),
         },
-        map: Map { method: "pca".to_owned(), points },
         warnings: vec![
             Warning::BadRows { rows: 3, first: "data/support-2025.jsonl:17: expected an object, got `[]`".to_owned() },
             Warning::Empty { rows: 2 },
@@ -457,8 +482,7 @@ pub(crate) fn minimal() -> Report {
     report.labels.clear();
     report.regions[0].sources.clear();
     report.regions[0].labels.clear();
-    report.map.points.truncate(1);
-    report.histograms = Histograms { similarity: Histogram::default(), score: Histogram::default() };
+    report.histograms = Histograms::default();
     report.warnings.clear();
     report
 }
@@ -510,9 +534,6 @@ pub(crate) fn hostile() -> Report {
     }
     report.source_coverage.iter_mut().filter_map(|source| source.name.as_mut()).for_each(&mut fill);
     report.sources.iter_mut().chain(&mut report.labels).filter_map(|c| c.name.as_mut()).for_each(&mut fill);
-    fill(&mut report.map.method);
-    report.map.points.truncate(40);
-    report.map.points.iter_mut().for_each(|point| example(&mut point.record, &mut fill));
     for text in HOSTILE {
         report.warnings.push(Warning::BadRows { rows: 1, first: text.to_owned() });
         report.warnings.push(Warning::RepeatedIds { rows: 2, example: text.to_owned() });
@@ -527,6 +548,7 @@ fn region(id: usize, theme: &Theme) -> Region {
         rows: theme.rows,
         share: theme.rows as f64 / 610.0,
         reference_share: None,
+        ratio: None,
         distinct_texts: theme.distinct,
         similarity: theme.similarity,
         median_score: theme.median_score,

@@ -10,6 +10,7 @@ mod document;
 mod findings;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod mapped;
 mod reference;
 pub mod render;
 pub mod rows;

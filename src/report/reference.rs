@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::comparison::{ReferenceKind, ReferenceSummary};
 use super::document::Example;
 use crate::cluster::{Assignment, Codebook, CodebookParams, assign, fit_together};
-use crate::corpus::{CollectedTexts, ContentHash, Corpus, Input, TextTally, cut};
+use crate::corpus::{CollectedTexts, ContentHash, Corpus, Input, RecordTable, TextTally, cut, read_again};
 use crate::embed::{EmbeddedCorpus, EncoderId};
 use crate::profile::Profile;
 use crate::progress::Progress;
@@ -132,6 +132,30 @@ impl Reference {
         }
     }
 
+    /// The place among [`rows`](Self::rows) of the record that stands for a text.
+    pub(super) fn row(&self, text: u32) -> usize {
+        match &self.0 {
+            Kind::Corpus { tally, .. } => tally.kept[text as usize] as usize,
+            Kind::Profile { .. } => text as usize,
+        }
+    }
+
+    /// Its records; a profile has none.
+    pub(super) fn records(&self) -> Option<&RecordTable> {
+        match &self.0 {
+            Kind::Corpus { embedded, .. } => Some(&embedded.records),
+            Kind::Profile { .. } => None,
+        }
+    }
+
+    /// Its distinct texts, known or only counted.
+    pub(super) fn distinct_texts(&self) -> u64 {
+        match &self.0 {
+            Kind::Corpus { embedded, .. } => embedded.vectors.len() as u64,
+            Kind::Profile { profile, .. } => profile.distinct_texts(),
+        }
+    }
+
     /// Every record known of it: its id, its text, and the id of the record whose text it repeats.
     pub(super) fn rows(&self) -> Box<dyn Iterator<Item = (&str, Option<u32>, Option<&str>)> + '_> {
         match &self.0 {
@@ -145,6 +169,20 @@ impl Reference {
             }
             Kind::Profile { vectors, .. } => {
                 Box::new((0..vectors.len() as u32).map(|text| (self.id(text), Some(text), None)))
+            }
+        }
+    }
+
+    /// The text of every record of [`rows`](Self::rows), in that order. It reads a corpus once more; a profile has texts
+    /// only where it was written with examples, cut and in normal form.
+    pub(super) fn row_texts(&self) -> Box<dyn Iterator<Item = Result<Option<String>>> + '_> {
+        match &self.0 {
+            Kind::Corpus { corpus, embedded, .. } => {
+                Box::new(read_again(corpus, &embedded.records).map(|record| Ok(Some(record?.text))))
+            }
+            Kind::Profile { profile, vectors, .. } => {
+                let texts = profile.sample.as_ref().and_then(|sample| sample.texts.as_ref());
+                Box::new((0..vectors.len()).map(move |text| Ok(texts.map(|texts| texts[text].clone()))))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What was found about every record, one row each.
 //!
-//! The Parquet file has the columns `x` and `y` that embedding-atlas takes as a projection.
+//! The Parquet file has the columns `x`, `y` and `neighbors` that embedding-atlas takes as a projection.
 
 use arrow_schema::{DataType, Field};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,17 @@ pub struct RowRecord<'a> {
     pub x: Option<f32>,
     /// Vertical coordinate on the map.
     pub y: Option<f32>,
+    /// The nearest other texts on the map, nearest first.
+    pub neighbors: Option<RowNeighbors>,
+}
+
+/// Neighbours in the form that embedding-atlas reads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RowNeighbors {
+    /// Rows of the table, from 0, of the records that stand for the texts.
+    pub ids: Vec<i64>,
+    /// Cosine distances, 0 to 2.
+    pub distances: Vec<f32>,
 }
 
 impl TableRow for RowRecord<'_> {
@@ -50,11 +61,42 @@ impl TableRow for RowRecord<'_> {
             Field::new("duplicate_of", DataType::Utf8, true),
             Field::new("x", DataType::Float32, true),
             Field::new("y", DataType::Float32, true),
+            Field::new_struct(
+                "neighbors",
+                vec![list("ids", DataType::Int64), list("distances", DataType::Float32)],
+                true,
+            ),
         ]
     }
 
     fn text_bytes(&self) -> usize {
         self.id.len() + self.duplicate_of.map_or(0, str::len)
+    }
+}
+
+fn list(name: &str, of: DataType) -> Field {
+    Field::new_list(name, Field::new_list_field(of, false), false)
+}
+
+/// What was found about one record, and its text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RowWithText<'a> {
+    /// What was found.
+    #[serde(flatten, borrow)]
+    pub row: RowRecord<'a>,
+    /// The whole text as it was read. Of a profile's records: in normal form, cut, `None` where the profile has none.
+    pub text: Option<String>,
+}
+
+impl TableRow for RowWithText<'_> {
+    fn columns() -> Vec<Field> {
+        let mut columns = RowRecord::columns();
+        columns.push(Field::new("text", DataType::Utf8, true));
+        columns
+    }
+
+    fn text_bytes(&self) -> usize {
+        self.row.text_bytes() + self.text.as_ref().map_or(0, String::len)
     }
 }
 
@@ -65,7 +107,7 @@ mod tests {
     use arrow_array::Array as _;
     use arrow_array::ArrayRef;
     use arrow_array::cast::AsArray as _;
-    use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
+    use arrow_array::types::{Float32Type, Float64Type, Int64Type, UInt32Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     /// Row `i` of a made-up run: every fifth record has no text, every third of the others repeats the one before.
@@ -86,6 +128,10 @@ mod tests {
             duplicate_of: i.is_multiple_of(3).then_some(before),
             x: Some(i as f32 * 0.5),
             y: Some(-(i as f32)),
+            neighbors: (!i.is_multiple_of(4)).then(|| RowNeighbors {
+                ids: (0..i64::from(i % 4)).collect(),
+                distances: (0..i % 4).map(|at| at as f32 / 8.0).collect(),
+            }),
         }
     }
 
@@ -128,6 +174,14 @@ mod tests {
                     duplicate_of: duplicate_of.is_valid(k).then(|| duplicate_of.as_string::<i32>().value(k)),
                     x: at::<Float32Type>(column("x"), k),
                     y: at::<Float32Type>(column("y"), k),
+                    neighbors: column("neighbors").is_valid(k).then(|| {
+                        let lists = column("neighbors").as_struct();
+                        let [ids, distances] = [0, 1].map(|field| lists.column(field).as_list::<i32>().value(k));
+                        RowNeighbors {
+                            ids: ids.as_primitive::<Int64Type>().values().to_vec(),
+                            distances: distances.as_primitive::<Float32Type>().values().to_vec(),
+                        }
+                    }),
                 };
                 assert_eq!(read, row(i, &id(i), &id(i.wrapping_sub(1))));
                 i += 1;
@@ -147,7 +201,7 @@ mod tests {
             assert_eq!(read, serde_json::to_value(row(i, &id(i), &id(i.wrapping_sub(1)))).unwrap());
         }
         assert!(text.starts_with(
-            r#"{"corpus":"reference","id":"row-0","leaf":null,"region":null,"similarity":null,"score":null,"p_value":null,"covered":null,"duplicate_of":null,"x":null,"y":null}"#
+            r#"{"corpus":"reference","id":"row-0","leaf":null,"region":null,"similarity":null,"score":null,"p_value":null,"covered":null,"duplicate_of":null,"x":null,"y":null,"neighbors":null}"#
         ));
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{LEAF_TEXTS, NAMING_CHARACTERS, REGION_TEXTS, medoid, varied_members};
 use crate::coverage::{HoleTest, LeafTest};
+use crate::map::POINT_CHARACTERS;
 use crate::report::beside::Beside;
 use crate::report::findings::Findings;
 use crate::report::reference::Reference;
@@ -18,8 +19,6 @@ const ILLUSTRATED: usize = 50;
 const ILLUSTRATIONS: usize = 3;
 /// Duplicate groups.
 const DUPLICATE_GROUPS: usize = 50;
-/// Points on the map, outliers aside: the first texts in the order of content hashes.
-const MAP_POINTS: usize = 5_000;
 
 /// The texts that the report shows.
 pub(super) struct Shown {
@@ -31,8 +30,6 @@ pub(super) struct Shown {
     pub(super) outliers: Vec<u32>,
     /// Texts that several records have, most records first.
     pub(super) duplicated: Vec<u32>,
-    /// Ascending.
-    pub(super) map: Vec<u32>,
     /// What illustrates the comparison with the reference.
     pub(super) beside: Option<ShownBeside>,
 }
@@ -83,26 +80,25 @@ impl Shown {
         duplicated.sort_by_key(|&text| (std::cmp::Reverse(tally.rows[text as usize]), text));
         duplicated.truncate(DUPLICATE_GROUPS);
 
-        let mut map: Vec<u32> = (0..vectors.len().min(MAP_POINTS) as u32).chain(outliers.iter().copied()).collect();
-        map.sort_unstable();
-        map.dedup();
         let beside = reference.zip(found.beside.as_ref());
         let beside = beside.map(|(reference, (beside, leaf))| {
             ShownBeside::choose(vectors, reference.vectors(), found, beside, &leaf.members(codebook.n_leaves()))
         });
-        Self { medoids, examples, outliers, duplicated, map, beside }
+        Self { medoids, examples, outliers, duplicated, beside }
     }
 
-    /// The rows whose texts are needed, for the report and for the names of regions, and how many characters of each.
-    pub(super) fn wanted(&self, found: &Findings) -> BTreeMap<u32, usize> {
+    /// The rows whose texts are needed, for the report, for the names of regions and for the map, and how many characters
+    /// of each.
+    pub(super) fn wanted(&self, found: &Findings, mapped: &[u32]) -> BTreeMap<u32, usize> {
         let row = |&text: &u32| found.tally.kept[text as usize];
         let beside = self.beside.iter().flat_map(|beside| beside.surplus.iter().chain(&beside.novel));
-        let shown = [&self.medoids, &self.outliers, &self.duplicated, &self.map];
+        let shown = [&self.medoids, &self.outliers, &self.duplicated];
         let shown = shown.into_iter().chain(&self.examples).chain(beside).flatten();
         let leaves = found.leaf.members(found.codebook.n_leaves());
         let leaves = leaves.iter().flat_map(|members| members.iter().take(LEAF_TEXTS));
         let named = found.members.iter().flat_map(|members| members.iter().take(REGION_TEXTS)).chain(leaves);
-        let mut wanted: BTreeMap<u32, usize> = shown.map(row).map(|row| (row, SHOWN_CHARACTERS)).collect();
+        let mut wanted: BTreeMap<u32, usize> = mapped.iter().map(row).map(|row| (row, POINT_CHARACTERS)).collect();
+        wanted.extend(shown.map(row).map(|row| (row, SHOWN_CHARACTERS)));
         wanted.extend(named.map(row).map(|row| (row, NAMING_CHARACTERS)));
         wanted
     }
@@ -159,15 +155,10 @@ impl ShownBeside {
     }
 
     /// The reference's texts that are needed, and how many characters of each.
-    pub(super) fn wanted(&self) -> BTreeMap<u32, usize> {
-        let mut wanted: BTreeMap<u32, usize> = self
-            .gaps
-            .iter()
-            .chain(&self.holes)
-            .chain(&self.missing)
-            .flatten()
-            .map(|&text| (text, SHOWN_CHARACTERS))
-            .collect();
+    pub(super) fn wanted(&self, mapped: &[u32]) -> BTreeMap<u32, usize> {
+        let mut wanted: BTreeMap<u32, usize> = mapped.iter().map(|&text| (text, POINT_CHARACTERS)).collect();
+        let shown = self.gaps.iter().chain(&self.holes).chain(&self.missing).flatten();
+        wanted.extend(shown.map(|&text| (text, SHOWN_CHARACTERS)));
         wanted.extend(self.naming.iter().flatten().map(|&text| (text, NAMING_CHARACTERS)));
         wanted
     }

@@ -44,7 +44,7 @@ pub(super) fn encoder(id: &EncoderId) -> EncoderSummary {
     }
 }
 
-pub(super) fn warnings(embedded: &EmbeddedCorpus, map_points: usize) -> Vec<Warning> {
+pub(super) fn warnings(embedded: &EmbeddedCorpus) -> Vec<Warning> {
     let counts = &embedded.counts;
     let mut warnings = Vec::new();
     if let Some(first) = counts.first_bad_rows.first() {
@@ -64,9 +64,6 @@ pub(super) fn warnings(embedded: &EmbeddedCorpus, map_points: usize) -> Vec<Warn
         warnings.push(Warning::SmallCorpus { distinct_texts: counts.distinct_texts });
     }
     warnings.extend(repeated_ids(&embedded.records));
-    if (map_points as u64) < counts.distinct_texts {
-        warnings.push(Warning::MapSampled { points: map_points as u64, distinct_texts: counts.distinct_texts });
-    }
     warnings
 }
 

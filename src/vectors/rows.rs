@@ -21,6 +21,12 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// The matrix whose rows these are.
+    #[must_use]
+    pub(crate) fn matrix(&self) -> &'a EmbeddingMatrix {
+        self.matrix
+    }
+
     /// The rows at these indices, in this order.
     #[must_use]
     pub fn of(matrix: &'a EmbeddingMatrix, indices: &'a [u32]) -> Self {

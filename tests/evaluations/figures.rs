@@ -74,3 +74,22 @@ fn figures_by_hand() {
     assert!((nmi(&[0, 0, 1, 1], &[1, 1, 0, 0]) - 1.0).abs() < 1e-12);
     assert!(nmi(&[0, 0, 1, 1], &[0, 1, 0, 1]).abs() < 1e-12);
 }
+
+/// Trustworthiness of a map of unit vectors (Venna & Kaski 2001), as scikit-learn's with the cosine metric.
+pub(crate) fn trustworthiness(rows: &[&[f32]], xy: &[[f32; 2]], k: usize) -> f64 {
+    let n = rows.len();
+    let order = |distance: &dyn Fn(usize) -> f32, own: usize| -> Vec<usize> {
+        let mut others: Vec<(f32, usize)> = (0..n).filter(|&j| j != own).map(|j| (distance(j), j)).collect();
+        others.sort_by(|a, b| a.0.total_cmp(&b.0));
+        others.into_iter().map(|(_, j)| j).collect()
+    };
+    let penalty = |i: usize| -> f64 {
+        let near = |j: usize| (xy[i][0] - xy[j][0]).powi(2) + (xy[i][1] - xy[j][1]).powi(2);
+        let cosine = |j: usize| -rows[i].iter().zip(rows[j]).map(|(a, b)| a * b).sum::<f32>();
+        let mut rank = vec![0; n];
+        order(&cosine, i).into_iter().zip(1..).for_each(|(j, place)| rank[j] = place);
+        order(&near, i)[..k].iter().map(|&j| rank[j].max(k) - k).sum::<usize>() as f64
+    };
+    let penalties: f64 = (0..n).map(penalty).sum();
+    1.0 - penalties * 2.0 / (n * k * (2 * n - 3 * k - 1)) as f64
+}

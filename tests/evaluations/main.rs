@@ -12,6 +12,7 @@ mod figures;
 mod gaps;
 mod gate;
 mod lift;
+mod map;
 mod outliers;
 mod profiles;
 mod screening;
