@@ -32,8 +32,8 @@ pub struct EncoderId {
     pub max_tokens: usize,
     /// Components of a vector.
     pub dim: usize,
-    /// Arithmetic of the forward pass: `f32`, and the kind of device where it is no CPU (`f32-cuda`), as each kind rounds
-    /// in its own way.
+    /// Arithmetic of the forward pass: `f32`, `bf16` or `int8`, and the kind of device where it is no CPU (`f32-cuda`), as
+    /// each kind rounds in its own way.
     pub precision: String,
 }
 

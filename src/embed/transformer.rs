@@ -6,14 +6,16 @@ use rayon::prelude::*;
 
 use super::artifacts::{Artifacts, Weights};
 use super::device::{Device, OpenDevice};
+use super::kernel::Level;
 use super::model::{self, Model, PackedBert, Scratch};
 use super::tokenize::TextTokenizer;
-use super::{Encoder, EncoderId, Pooling, TokenizedText};
+use super::{Encoder, EncoderId, Pooling, Precision, TokenizedText};
 use crate::vectors::normalize;
 use crate::{Error, Result};
 
-/// Most tokens that one worker takes at a time. More would cost memory, about 20 kB per token, and gain nothing.
-const TOKENS_PER_WORKER: usize = 1024;
+/// Most tokens that one worker takes at a time. More would cost memory, about 10 kB per token, and gain nothing; with
+/// fewer, weights have to be read more often.
+const TOKENS_PER_WORKER: usize = 256;
 
 /// Most tokens, padding included, of a batch on a GPU.
 const TOKENS_PER_GPU_BATCH: usize = 32_768;
@@ -37,11 +39,20 @@ enum Forward {
 }
 
 impl TransformerEncoder {
-    /// Builds the encoder. Weights are widened to f32, whatever they are stored in.
+    /// Builds the encoder in f32, whatever the weights are stored in.
     ///
     /// # Errors
     /// If a file cannot be read, or if tokenizer, configuration and weights do not fit each other.
     pub fn load(artifacts: &Artifacts, device: &OpenDevice) -> Result<Self> {
+        Self::load_in(artifacts, device, Precision::F32)
+    }
+
+    /// Builds the encoder in the given precision.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); and if it is not [`Precision::F32`] where BERT does not run in our own kernels: on a GPU,
+    /// or in another architecture.
+    pub fn load_in(artifacts: &Artifacts, device: &OpenDevice, precision: Precision) -> Result<Self> {
         let Artifacts { name, pooling, prompt, max_tokens, .. } = artifacts;
         let failed = |problem: &str, source: Box<dyn std::error::Error + Send + Sync>| Error::Encoder {
             encoder: name.clone(),
@@ -56,8 +67,15 @@ impl TransformerEncoder {
         let config: serde_json::Value =
             serde_json::from_str(&artifacts.config_json).map_err(|e| failed("config.json is not JSON", e.into()))?;
         let weights = load_weights(&artifacts.weights, &device.candle, |e| failed("weights cannot be read", e.into()))?;
-        let (forward, dim) = Forward::load(&config, weights, device, *max_tokens)
+        let (forward, dim) = Forward::load(&config, weights, device, *max_tokens, precision)
             .map_err(|e| failed("the network cannot be built from its configuration and weights", e.into()))?;
+        if precision != Precision::F32 && !matches!(forward, Forward::Packed(_)) {
+            return Err(Error::Setting {
+                setting: "precision",
+                expected: "f32, or an encoder of the BERT family on the CPU".to_owned(),
+                got: format!("{precision} for {name} on {}", device.device),
+            });
+        }
         let id = EncoderId {
             name: name.clone(),
             weights: artifacts.digest.clone(),
@@ -66,7 +84,7 @@ impl TransformerEncoder {
             max_tokens: *max_tokens,
             dim,
             precision: match device.device {
-                Device::Auto | Device::Cpu => "f32".to_owned(),
+                Device::Auto | Device::Cpu => precision.to_string(),
                 Device::Cuda(_) => "f32-cuda".to_owned(),
                 Device::Metal => "f32-metal".to_owned(),
             },
@@ -107,13 +125,14 @@ impl Forward {
         weights: VarBuilder,
         device: &OpenDevice,
         max_tokens: usize,
+        precision: Precision,
     ) -> candle_core::Result<(Self, usize)> {
         if device.device != Device::Cpu {
             let model = model::load(config, weights)?;
             let dim = model.hidden_size();
             return Ok((Self::Padded(model, device.candle.clone()), dim));
         }
-        if let Some(model) = PackedBert::load(config, &weights)? {
+        if let Some(model) = PackedBert::load(config, &weights, precision, Level::best())? {
             if max_tokens > model.max_tokens() {
                 candle_core::bail!("expected at most {} tokens per text, got {max_tokens}", model.max_tokens());
             }
@@ -231,8 +250,8 @@ impl Encoder for TransformerEncoder {
     fn tokens_per_batch(&self) -> usize {
         match self.forward {
             Forward::Padded(..) => TOKENS_PER_GPU_BATCH,
-            // Enough for every worker to come back a few times, so that they end together.
-            _ => 4 * TOKENS_PER_WORKER * rayon::current_num_threads(),
+            // Enough for every worker to come back many times, so that they end together.
+            _ => 16 * TOKENS_PER_WORKER * rayon::current_num_threads(),
         }
     }
 

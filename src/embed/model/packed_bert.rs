@@ -5,8 +5,7 @@
 //! behind the padding token's id.
 //!
 //! Departures from the usual padded batch, none of which changes what is computed:
-//! - Linear layers run over tiles of exactly [`TILE`] tokens, the last one filled up with zeros. Every product has one
-//!   shape then, so a token's sums do not depend on its neighbours.
+//! - Linear layers run over the tokens of all texts. A token's sums do not depend on its neighbours ([`Linear`]).
 //! - Attention runs text by text over the text's own tokens: no mask, and shapes that depend on its length alone.
 //! - Queries, keys and values come from one product; 1 / sqrt(head size) is part of the query weights.
 //!
@@ -17,10 +16,11 @@ use candle_core::{Error, Result};
 use candle_nn::VarBuilder;
 use serde::Deserialize;
 
-use crate::embed::kernel::{LayerNorm, Matrix, add_bias, add_bias_gelu, multiply, softmax};
+use crate::embed::Precision;
+use crate::embed::kernel::{Activation, AttentionBuffers, Heads, LayerNorm, Level, Linear, Rounded, attend, padded};
 
-/// Tokens per product of a linear layer. Larger tiles are up to 8 % faster, but even a short text alone fills a tile.
-const TILE: usize = 32;
+/// Tokens whose inner activations are held at once: with them, a layer's work stays in a core's second cache.
+const INNER_TOKENS: usize = 64;
 
 #[derive(Debug, Deserialize)]
 struct Config {
@@ -44,11 +44,12 @@ fn absolute() -> String {
     "absolute".to_owned()
 }
 
-/// A BERT encoder with its weights in f32.
+/// A BERT encoder, packed for this processor.
 #[derive(Debug)]
 pub(crate) struct PackedBert {
+    level: Level,
     hidden_size: usize,
-    heads: usize,
+    heads: Heads,
     /// Vocabulary x hidden.
     words: Vec<f32>,
     /// Position and first token type, added up: positions x hidden.
@@ -67,36 +68,26 @@ struct Layer {
     output_norm: LayerNorm,
 }
 
-/// A linear layer whose bias is left to the caller.
-#[derive(Debug)]
-struct Linear {
-    /// Inputs x outputs: the transpose of how it is stored, since products are faster so.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Linear {
-    fn forward(&self, tile: &[f32], out: &mut [f32]) {
-        let outputs = self.bias.len();
-        let inputs = self.weight.len() / outputs;
-        multiply(Matrix::row_major(tile, inputs), Matrix::row_major(&self.weight, outputs), out, outputs);
-    }
-}
-
 /// Buffers of a forward pass, kept from one call to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     hidden: Vec<f32>,
     query_key_value: Vec<f32>,
     context: Vec<f32>,
-    scores: Vec<f32>,
     inner: Vec<f32>,
     product: Vec<f32>,
+    attention: AttentionBuffers,
+    rounded: Rounded,
 }
 
 impl PackedBert {
-    /// Builds the network if it is one that runs packed; `None` if it is another.
-    pub(crate) fn load(config: &serde_json::Value, weights: &VarBuilder) -> Result<Option<Self>> {
+    /// Builds the network for `level` if it is one that runs packed; `None` if it is another.
+    pub(crate) fn load(
+        config: &serde_json::Value,
+        weights: &VarBuilder,
+        precision: Precision,
+        level: Level,
+    ) -> Result<Option<Self>> {
         if !matches!(config["model_type"].as_str(), Some("bert" | "roberta" | "xlm-roberta")) {
             return Ok(None);
         }
@@ -111,10 +102,10 @@ impl PackedBert {
         let prefix = if config.model_type == "bert" { "bert" } else { "roberta" };
         let is_prefixed = weights.contains_tensor(&format!("{prefix}.embeddings.word_embeddings.weight"));
         let weights = if is_prefixed { weights.pp(prefix) } else { weights.clone() };
-        Self::load_network(&config, &weights).map(Some)
+        Self::load_network(&config, &weights, precision, level).map(Some)
     }
 
-    fn load_network(config: &Config, weights: &VarBuilder) -> Result<Self> {
+    fn load_network(config: &Config, weights: &VarBuilder, precision: Precision, level: Level) -> Result<Self> {
         let hidden = config.hidden_size;
         let embeddings = weights.pp("embeddings");
         let table = |rows, name: &str| embeddings.pp(name).get((rows, hidden), "weight")?.flatten_all()?.to_vec1();
@@ -127,14 +118,18 @@ impl PackedBert {
                 *x += of_type;
             }
         }
-        let layers = (0..config.num_hidden_layers).map(|i| Layer::load(config, &weights.pp("encoder.layer").pp(i)));
+        let linear = |weight: Weight| Linear::new(level, precision, &weight.rows, weight.inputs, weight.bias);
+        let layers = (0..config.num_hidden_layers)
+            .map(|i| Layer::load(config, &weights.pp("encoder.layer").pp(i), &linear))
+            .collect::<Result<_>>()?;
         Ok(Self {
+            level,
             hidden_size: hidden,
-            heads: config.num_attention_heads,
+            heads: Heads { heads: config.num_attention_heads, size: hidden / config.num_attention_heads },
             words: table(config.vocab_size, "word_embeddings")?,
             positions,
             embedding_norm: load_norm(config, &embeddings.pp("LayerNorm"))?,
-            layers: layers.collect::<Result<_>>()?,
+            layers,
         })
     }
 
@@ -148,50 +143,51 @@ impl PackedBert {
         self.positions.len() / self.hidden_size
     }
 
-    /// Token vectors of texts, one after the other: as many rows as the texts have tokens, and then some.
+    /// Token vectors of texts, one after the other.
     pub(crate) fn forward<'a>(&self, texts: &[&[u32]], scratch: &'a mut Scratch) -> Result<&'a [f32]> {
         let tokens: usize = texts.iter().map(|ids| ids.len()).sum();
-        let hidden_size = self.hidden_size;
-        let size = tokens.next_multiple_of(TILE) * hidden_size;
-        let Scratch { hidden, query_key_value, context, scores, inner, product } = scratch;
-        // What is left from another call stands in no row that is used, except in the last tile of `context`.
-        hidden.resize(size, 0.0);
-        query_key_value.resize(3 * size, 0.0);
-        context.clear();
-        context.resize(size, 0.0);
-        product.resize(TILE * hidden_size, 0.0);
-
+        let (level, size, stride) = (self.level, self.hidden_size, padded(self.hidden_size));
+        let Scratch { hidden, query_key_value, context, inner, product, attention, rounded } = scratch;
+        for rows in [&mut *hidden, context, product] {
+            rows.clear();
+            rows.resize(tokens * stride, 0.0);
+        }
         self.embed(texts, hidden)?;
+        self.embedding_norm.forward(level, hidden, product);
         for layer in &self.layers {
-            let tiles = hidden.chunks_exact(TILE * hidden_size);
-            for (tile, out) in tiles.zip(query_key_value.chunks_exact_mut(3 * TILE * hidden_size)) {
-                layer.query_key_value.forward(tile, out);
-                add_bias(out, &layer.query_key_value.bias);
-            }
-            let mut first = 0;
+            let input_stride = layer.query_key_value.outputs();
+            query_key_value.resize(tokens * input_stride, 0.0);
+            layer.query_key_value.forward(level, hidden, query_key_value, Activation::None, rounded);
+            let (mut input_left, mut context_left) = (query_key_value.as_slice(), context.as_mut_slice());
             for ids in texts {
-                let input = &query_key_value[first * 3 * hidden_size..];
-                self.attend(ids.len(), input, scores, &mut context[first * hidden_size..]);
-                first += ids.len();
+                let (input, input_rest) = input_left.split_at(ids.len() * input_stride);
+                let (context, context_rest) = std::mem::take(&mut context_left).split_at_mut(ids.len() * stride);
+                attend(level, self.heads, ids.len(), input, context, attention);
+                (input_left, context_left) = (input_rest, context_rest);
             }
-            inner.resize(TILE * layer.inner.bias.len(), 0.0);
-            let tiles = hidden.chunks_exact_mut(TILE * hidden_size);
-            for (tile, context) in tiles.zip(context.chunks_exact(TILE * hidden_size)) {
-                layer.attention_output.forward(context, product);
-                layer.attention_norm.forward_residual(tile, product, &layer.attention_output.bias);
-                layer.inner.forward(tile, inner);
-                add_bias_gelu(inner, &layer.inner.bias);
-                layer.output.forward(inner, product);
-                layer.output_norm.forward_residual(tile, product, &layer.output.bias);
+            layer.attention_output.forward(level, context, product, Activation::None, rounded);
+            layer.attention_norm.forward(level, hidden, product);
+            inner.resize(tokens.min(INNER_TOKENS) * layer.inner.outputs(), 0.0);
+            for block in hidden.chunks_mut(INNER_TOKENS * stride) {
+                let inner = &mut inner[..block.len() / stride * layer.inner.outputs()];
+                let product = &mut product[..block.len()];
+                layer.inner.forward(level, block, inner, Activation::Gelu, rounded);
+                layer.output.forward(level, inner, product, Activation::None, rounded);
+                layer.output_norm.forward(level, block, product);
             }
         }
-        Ok(&hidden[..])
+        if stride > size {
+            for token in 0..tokens {
+                hidden.copy_within(token * stride..token * stride + size, token * size);
+            }
+        }
+        Ok(&hidden[..tokens * size])
     }
 
-    /// Writes the sum of word, position and type embeddings, normalized; zeros behind the last token.
+    /// Writes the sum of word, position and type embeddings.
     fn embed(&self, texts: &[&[u32]], hidden: &mut [f32]) -> Result<()> {
         let size = self.hidden_size;
-        let mut rows = hidden.chunks_exact_mut(size);
+        let mut rows = hidden.chunks_exact_mut(padded(size));
         for ids in texts {
             if ids.len() > self.max_tokens() {
                 candle_core::bail!("expected at most {} tokens, got {}", self.max_tokens(), ids.len());
@@ -203,68 +199,102 @@ impl PackedBert {
                 for ((x, &word), &position) in row.iter_mut().zip(word).zip(position) {
                     *x = word + position;
                 }
-                self.embedding_norm.forward(row);
             }
         }
-        rows.for_each(|row| row.fill(0.0));
         Ok(())
     }
+}
 
-    /// Attention within one text of `tokens` tokens: each head's values, weighted by the softmax of its queries times
-    /// its keys. `input` has queries, keys and values side by side.
-    fn attend(&self, tokens: usize, input: &[f32], scores: &mut Vec<f32>, context: &mut [f32]) {
-        let hidden = self.hidden_size;
-        let head_size = hidden / self.heads;
-        scores.resize(tokens * tokens, 0.0);
-        for first in (0..hidden).step_by(head_size) {
-            let part = |i: usize| Matrix::strided(&input[i * hidden + first..], tokens, head_size, 3 * hidden);
-            multiply(part(0), part(1).transposed(), scores, tokens);
-            softmax(scores, tokens);
-            multiply(Matrix::row_major(scores, tokens), part(2), &mut context[first..], hidden);
+/// A linear layer as it is stored: for each output a row of inputs, and a bias.
+struct Weight {
+    rows: Vec<f32>,
+    inputs: usize,
+    bias: Vec<f32>,
+}
+
+impl Weight {
+    fn load(inputs: usize, outputs: usize, weights: &VarBuilder) -> Result<Self> {
+        let rows = weights.get((outputs, inputs), "weight")?.flatten_all()?.to_vec1()?;
+        Ok(Self { rows, inputs, bias: weights.get(outputs, "bias")?.to_vec1()? })
+    }
+
+    /// Queries, keys and values in one layer.
+    fn load_query_key_value(config: &Config, weights: &VarBuilder) -> Result<Self> {
+        let hidden = config.hidden_size;
+        let head_size = hidden / config.num_attention_heads;
+        let scale = 1.0 / (head_size as f32).sqrt();
+        let mut all = Self::load(hidden, hidden, &weights.pp("query"))?;
+        for x in all.rows.iter_mut().chain(&mut all.bias) {
+            *x *= scale;
         }
+        for name in ["key", "value"] {
+            let part = Self::load(hidden, hidden, &weights.pp(name))?;
+            all.rows.extend(part.rows);
+            all.bias.extend(part.bias);
+        }
+        Ok(all)
     }
 }
 
 impl Layer {
-    fn load(config: &Config, weights: &VarBuilder) -> Result<Self> {
+    fn load(config: &Config, weights: &VarBuilder, linear: &impl Fn(Weight) -> Linear) -> Result<Self> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let attention = weights.pp("attention");
         Ok(Self {
-            query_key_value: load_query_key_value(config, &attention.pp("self"))?,
-            attention_output: load_linear(hidden, hidden, &attention.pp("output.dense"))?,
+            query_key_value: linear(Weight::load_query_key_value(config, &attention.pp("self"))?),
+            attention_output: linear(Weight::load(hidden, hidden, &attention.pp("output.dense"))?),
             attention_norm: load_norm(config, &attention.pp("output.LayerNorm"))?,
-            inner: load_linear(hidden, inner, &weights.pp("intermediate.dense"))?,
-            output: load_linear(inner, hidden, &weights.pp("output.dense"))?,
+            inner: linear(Weight::load(hidden, inner, &weights.pp("intermediate.dense"))?),
+            output: linear(Weight::load(inner, hidden, &weights.pp("output.dense"))?),
             output_norm: load_norm(config, &weights.pp("output.LayerNorm"))?,
         })
     }
 }
 
-fn load_linear(inputs: usize, outputs: usize, weights: &VarBuilder) -> Result<Linear> {
-    let weight = weights.get((outputs, inputs), "weight")?.t()?.flatten_all()?.to_vec1()?;
-    Ok(Linear { weight, bias: weights.get(outputs, "bias")?.to_vec1()? })
-}
-
-fn load_query_key_value(config: &Config, weights: &VarBuilder) -> Result<Linear> {
-    let hidden = config.hidden_size;
-    let head_size = hidden / config.num_attention_heads;
-    let scale = 1.0 / (head_size as f64).sqrt();
-    let part = |name: &str, scale: f64| {
-        let weights = weights.pp(name);
-        Ok::<_, Error>(((weights.get((hidden, hidden), "weight")? * scale)?, (weights.get(hidden, "bias")? * scale)?))
-    };
-    let (query, query_bias) = part("query", scale)?;
-    let (key, key_bias) = part("key", 1.0)?;
-    let (value, value_bias) = part("value", 1.0)?;
-    let weight = candle_core::Tensor::cat(&[query, key, value], 0)?.t()?.flatten_all()?.to_vec1()?;
-    let bias = candle_core::Tensor::cat(&[query_bias, key_bias, value_bias], 0)?.to_vec1()?;
-    Ok(Linear { weight, bias })
-}
-
 fn load_norm(config: &Config, weights: &VarBuilder) -> Result<LayerNorm> {
-    Ok(LayerNorm {
-        weight: weights.get(config.hidden_size, "weight")?.to_vec1()?,
-        bias: weights.get(config.hidden_size, "bias")?.to_vec1()?,
-        epsilon: config.layer_norm_eps as f32,
-    })
+    let get = |name| weights.get(config.hidden_size, name)?.to_vec1();
+    Ok(LayerNorm::new(get("weight")?, get("bias")?, config.layer_norm_eps as f32))
+}
+
+#[cfg(all(test, feature = "embedded-model"))]
+mod tests {
+    use candle_core::{DType, Device, Tensor};
+
+    use super::*;
+    use crate::embed::{Artifacts, Weights, model};
+
+    /// Every level and precision against candle's own BERT in f32, text by text; and no text depends on its batch.
+    #[test]
+    fn every_level_and_precision_agrees_with_candle() {
+        let artifacts = Artifacts::embedded().unwrap();
+        let Weights::Embedded(bytes) = artifacts.weights else { panic!("weights are in the binary") };
+        let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu).unwrap();
+        let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let config = serde_json::from_str(&artifacts.config_json).unwrap();
+        let oracle = model::load(&config, weights.clone()).unwrap();
+        let id = |i: u32| 1000 + i.wrapping_mul(2_654_435_761) % 29_000;
+        let texts: Vec<Vec<u32>> = [1, 5, 9, 16, 17, 61].map(|n| (n..2 * n).map(id).collect()).to_vec();
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let expected = texts.iter().map(|ids| {
+            let ids = Tensor::new(*ids, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+            oracle.forward(&ids, &ids.ones_like().unwrap()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        });
+        let expected: Vec<Vec<f32>> = expected.collect();
+        let precisions = [(Precision::F32, 0.999_999), (Precision::Bf16, 0.999), (Precision::Int8, 0.95)];
+        for (level, (precision, least)) in Level::available().into_iter().flat_map(|l| precisions.map(|p| (l, p))) {
+            let bert = PackedBert::load(&config, &weights, precision, level).unwrap().unwrap();
+            let mut scratch = Scratch::default();
+            let together = bert.forward(&texts, &mut scratch).unwrap().to_vec();
+            let mut left = together.as_slice();
+            for (ids, expected) in texts.iter().zip(&expected) {
+                let (own, rest) = left.split_at(ids.len() * bert.hidden_size());
+                assert!(own == bert.forward(&[ids], &mut scratch).unwrap(), "{level:?} {precision:?}: bytes differ");
+                let pairs = || own.iter().zip(expected).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+                let [ab, aa, bb] = pairs().fold([0.0; 3], |[ab, aa, bb], (a, b)| [ab + a * b, aa + a * a, bb + b * b]);
+                let cosine = ab / (aa * bb).sqrt();
+                assert!(cosine >= least, "{level:?} {precision:?}, {} tokens: cosine {cosine}", ids.len());
+                left = rest;
+            }
+        }
+    }
 }
