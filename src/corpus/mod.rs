@@ -28,5 +28,6 @@ pub use stream::{Corpus, Input, Records, Row, RowsWithOriginals};
 pub(crate) use table::TextTally;
 pub use table::{Categories, RecordTable};
 pub use template::TextTemplate;
+pub(crate) use texts::read_again;
 pub use texts::{CollectedTexts, cut};
 pub use writer::CopyWriter;

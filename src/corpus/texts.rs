@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Corpus, RecordTable, normalize};
+use super::{Corpus, Record, RecordTable, normalize};
 use crate::progress::{Progress, Stage};
 use crate::{Error, Result};
 
@@ -46,21 +46,15 @@ impl CollectedTexts {
     ) -> Result<Self> {
         progress.start(Stage::Collect, Some(records.len() as u64));
         let mut texts = BTreeMap::new();
-        let mut rows = 0;
-        for row in corpus.records() {
-            let Ok(record) = row?.record else { continue };
-            // A record whose vector could not be used is in the corpus and not in the table.
-            if rows >= records.len() || !records.takes(&record) || record.id != records.id(rows) {
-                continue;
+        for (row, record) in (0..).zip(read_again(corpus, records)) {
+            let record = record?;
+            if let Some(&characters) = wanted.get(&row) {
+                texts.insert(row, keep(&record.text, characters));
             }
-            if let Some(&characters) = wanted.get(&(rows as u32)) {
-                texts.insert(rows as u32, keep(&record.text, characters));
-            }
-            rows += 1;
             progress.advance(1, 0);
         }
         progress.finish();
-        if rows == records.len() { Ok(Self(texts)) } else { Err(changed(records.id(rows))) }
+        Ok(Self(texts))
     }
 
     /// The text of a row that was wanted; empty for one that was not.
@@ -68,6 +62,27 @@ impl CollectedTexts {
     pub fn get(&self, row: u32) -> &str {
         self.0.get(&row).map_or("", String::as_str)
     }
+}
+
+/// The records of a table once more, in its order.
+///
+/// # Errors
+/// If a file cannot be read any more, or has changed since the first pass.
+pub(crate) fn read_again<'a>(
+    corpus: &'a Corpus,
+    records: &'a RecordTable,
+) -> impl Iterator<Item = Result<Record>> + 'a {
+    let mut rows = corpus.records();
+    (0..records.len()).map(move |row| {
+        for read in rows.by_ref() {
+            let Ok(record) = read?.record else { continue };
+            // A record whose vector could not be used is in the corpus and not in the table.
+            if records.takes(&record) && record.id == records.id(row) {
+                return Ok(record);
+            }
+        }
+        Err(changed(records.id(row)))
+    })
 }
 
 fn changed(id: &str) -> Error {

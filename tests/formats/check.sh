@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Reads what `semcov gate` writes for CI systems with the readers and schemas of others: see check.py.
-#   tests/formats/check.sh [FILE...]     default: the snapshots; SEMCOV_FORMATS_VENV: an environment that is kept
+# Reads what semcov writes with the readers and schemas of others: check.py has what `semcov gate` writes for CI systems,
+# rows.py the tables and vectors.
+#   tests/formats/check.sh               the snapshots, and the tables that the program in SEMCOV writes
+#   tests/formats/check.sh FILE...       these files of the gate
+# SEMCOV_FORMATS_VENV: an environment that is kept.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 venv=${SEMCOV_FORMATS_VENV:-target/formats}
@@ -20,6 +23,15 @@ if [ ! -d "$venv/schemas" ]; then
   mv "$venv/schemas.part" "$venv/schemas"
 fi
 if [ $# = 0 ]; then
+  if [ ! -e "$venv/rows" ]; then
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/formats/requirements-rows.txt
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps embedding-atlas==0.26.0
+    touch "$venv/rows"
+  fi
+  bin=$(mktemp -d)
+  trap 'rm -r "$bin"' EXIT
+  ln -s "$(realpath "$(command -v "${SEMCOV:-semcov}")")" "$bin/semcov"
+  PATH="$bin:$(realpath "$venv/bin"):$PATH" "$venv/bin/python" tests/formats/rows.py
   set -- src/report/render/verdict/snapshots/*{junit,sarif,gitlab}__*.snap
 fi
 "$venv/bin/python" tests/formats/check.py --schemas "$venv/schemas" "$@"

@@ -59,6 +59,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   semcov screen drop.jsonl --against train.semcov -o kept.jsonl --flagged flagged.jsonl
   semcov screen drop.parquet --against train.parquet --fdr 0.1 --review queue.jsonl
+  semcov screen drop.jsonl --against train.semcov --html screening.html
   zcat drop.jsonl.gz | semcov screen - --against train.semcov -o - --fail-on shift,flagged>10%
 
 Exit codes: 0 done, 1 a condition of --fail-on holds, 2 could not judge.")]
@@ -68,6 +69,7 @@ Exit codes: 0 done, 1 a condition of --fail-on holds, 2 could not judge.")]
     #[command(after_help = "Examples:
   semcov gate 'data/*.jsonl' --baseline baseline.semcov
   semcov gate train.jsonl --baseline baseline.semcov --evaluation eval.jsonl --summary summary.md --junit junit.xml
+  semcov gate train.jsonl --baseline baseline.semcov --show-text --html verdict.html
   semcov gate --explain region-loss
 
 The first baseline is made by `semcov profile fit`; the rules stand in [gate] of semcov.toml (`semcov init` writes one).
@@ -195,9 +197,13 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub markdown: Option<PathBuf>,
 
-    /// Write what was found of every record: .parquet, .jsonl or .ndjson (- for JSONL on standard output)
+    /// Write what was found of every record: .parquet, .jsonl, .ndjson or .csv (- for JSONL on standard output)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub rows: Option<PathBuf>,
+
+    /// Give those rows a column with the record's text
+    #[arg(long, requires = "rows", help_heading = "Output")]
+    pub rows_text: bool,
 
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "table", env = "SEMCOV_FORMAT", help_heading = "Output")]
@@ -233,7 +239,7 @@ pub(crate) struct ScreenArgs {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub flagged: Option<PathBuf>,
 
-    /// Write what was found of every row: .parquet, .jsonl or .ndjson (- for JSONL on standard output)
+    /// Write what was found of every row: .parquet, .jsonl, .ndjson or .csv (- for JSONL on standard output)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub scores: Option<PathBuf>,
 
@@ -249,6 +255,10 @@ pub(crate) struct ScreenArgs {
     /// Write the reference with the accepted rows merged into it
     #[arg(long, value_name = "NAME.semcov", requires = "decisions", help_heading = "Review")]
     pub merge_accepted: Option<PathBuf>,
+
+    /// Write the screening as one HTML page that opens offline (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
 
     /// Write the screening as JSON; `semcov schema screening` prints its schema (- for standard output)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -331,6 +341,10 @@ pub(crate) struct GateArgs {
     /// Write the verdict as Markdown, for a pull request (- for standard output)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub summary: Option<PathBuf>,
+
+    /// Write the verdict as one HTML page that opens offline; texts only with --show-text (- for standard output)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
 
     /// Write the verdict as JSON; `semcov schema verdict` prints its schema (- for standard output)
     #[arg(long, value_name = "FILE", help_heading = "Output")]

@@ -185,6 +185,7 @@ fn name(stage: Stage) -> &'static str {
         Stage::Score => "scoring",
         Stage::Screen => "screening",
         Stage::Compare => "comparing",
+        Stage::Map => "drawing the map",
         Stage::Collect => "collecting examples",
     }
 }

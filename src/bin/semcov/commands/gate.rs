@@ -10,8 +10,9 @@ use semcov::coverage::Balls;
 use semcov::embed::{EmbeddedCorpus, EncoderDifference};
 use semcov::gate::{
     Evidence, Leak, Outcome, Place, Places, Policy, PolicyParams, RuleId, SectionVerdict, Verdict, added_texts,
-    coverage_of, judge_added, leaks,
+    coverage_of, judge_added, leaks, map_of,
 };
+use semcov::map::MapPoints;
 use semcov::profile::{Profile, Sample, SampleParams, observe};
 use semcov::report::render;
 use semcov::screen::ScreenReference;
@@ -44,6 +45,8 @@ pub(crate) fn run(args: &GateArgs, console: &Console) -> Result<Exit> {
         &beside,
         console,
     )?;
+    let show_text = beside.show_text;
+    let map = args.html.as_ref().and_then(|_| map_of(&baseline.profile, &judged.current, show_text, console));
     let mut of_sections = Vec::new();
     let mut pending = vec![(PathBuf::from(baseline.name.clone()), judged.current)];
     for ((section, profile), policy) in sections.into_iter().zip(&policies.1) {
@@ -68,7 +71,7 @@ pub(crate) fn run(args: &GateArgs, console: &Console) -> Result<Exit> {
     let verdict = judged.verdict.with_sections(of_sections);
 
     write_pending(args, pending, console)?;
-    write_files(args, &settings, &verdict, &session, console)?;
+    write_files(args, &settings, &verdict, map.as_ref(), &session, console)?;
     Ok(match verdict.exit_code {
         0 => Exit::Pass,
         1 => Exit::Fail,
@@ -92,7 +95,8 @@ fn check_paths(args: &GateArgs, settings: &GateSettings, session: &Session) -> R
     let baselines = settings.baseline.iter().chain(settings.section.iter().map(|section| &section.baseline));
     let beside = settings.reference.iter().chain(&settings.evaluation).flatten().map(Path::new);
     let read = inputs.chain(baselines.map(PathBuf::as_path)).chain(beside);
-    let written = [&args.summary, &args.json, &args.junit, &args.sarif, &args.gitlab, &args.corpus.bad_rows];
+    let written =
+        [&args.summary, &args.html, &args.json, &args.junit, &args.sarif, &args.gitlab, &args.corpus.bad_rows];
     let pending = args.pending.as_deref().filter(|&path| path != "none").map(Path::new);
     output::check_paths(read, written.into_iter().flatten().map(PathBuf::as_path).chain(pending))
 }
@@ -325,6 +329,7 @@ fn write_files(
     args: &GateArgs,
     settings: &GateSettings,
     verdict: &Verdict,
+    map: Option<&MapPoints>,
     session: &Session,
     console: &Console,
 ) -> Result<()> {
@@ -346,6 +351,7 @@ fn write_files(
         Ok(())
     };
     file(&args.summary, &|| render::verdict_markdown(verdict))?;
+    file(&args.html, &|| render::verdict_html(verdict, map))?;
     file(&args.json, &|| render::verdict_json(verdict))?;
     file(&args.junit, &|| render::verdict_junit(verdict))?;
     file(&args.sarif, &|| render::verdict_sarif(verdict, &places, &policy))?;

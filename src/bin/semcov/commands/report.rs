@@ -1,10 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use semcov::corpus::Corpus;
+use semcov::map;
 use semcov::report::render::{self, JsonStyle};
-use semcov::report::rows::RowRecord;
 use semcov::report::{Analysis, Report, ReportParams, analyze};
-use semcov::table::{TableFormat, TableWriter};
+use semcov::table::{TableFormat, TableRow, TableWriter};
 
 use crate::args::{Format, ReportArgs};
 use crate::console::{self, Console};
@@ -16,12 +17,14 @@ use crate::settings::Settings;
 pub(crate) fn run(args: &ReportArgs, console: &Console) -> Result<Exit> {
     let rows = args.rows.as_deref().map(|path| table_format(path, "rows")).transpose()?;
     let session = Session::open(&args.corpus, console)?;
-    let params = params(&session.settings)?;
+    let drawn = rows.is_some() || args.output.is_some();
+    let map_points = if drawn { map::MAX_POINTS } else { 0 };
+    let params = ReportParams { map_points, ..params(&session.settings)? };
     let reference = session.reference(&args.reference, console)?;
     let embedded = session.embed(console)?;
     let analysis = analyze(&session.corpus, &embedded, reference.as_ref(), &params, console)?;
     warn_of_frozen(&session.settings, &analysis, console);
-    write_outputs(args, rows, &analysis, console)?;
+    write_outputs(args, rows, &session.corpus, &analysis, console)?;
     print(args, &analysis)?;
     Ok(Exit::Pass)
 }
@@ -36,6 +39,7 @@ pub(super) fn params(settings: &Settings) -> Result<ReportParams> {
         sample: settings.sample.context("sample has a default")?,
         budget: budget.parse()?,
         outliers: settings.outliers.context("outliers has a default")?,
+        map_points: 0,
     })
 }
 
@@ -56,29 +60,58 @@ pub(super) fn table_format(path: &Path, setting: &'static str) -> semcov::Result
 fn write_outputs(
     args: &ReportArgs,
     rows: Option<TableFormat>,
+    corpus: &Corpus,
     analysis: &Analysis<'_>,
     console: &Console,
 ) -> Result<()> {
     let report = &analysis.report;
-    let write = |path: &Option<PathBuf>, render: fn(&Report) -> String| -> Result<()> {
+    let write = |path: &Option<PathBuf>, render: &dyn Fn(&Report) -> String| -> Result<()> {
         let Some(path) = path else { return Ok(()) };
         output::write_text(path, &render(report))?;
         wrote(path, console);
         Ok(())
     };
-    write(&args.output, render::html)?;
-    write(&args.json, json)?;
-    write(&args.markdown, render::markdown)?;
+    write(&args.output, &|report| render::html(report, &analysis.map))?;
+    write(&args.json, &json)?;
+    write(&args.markdown, &render::markdown)?;
     if let (Some(path), Some(format)) = (&args.rows, rows) {
-        output::write(path, |out| {
-            let mut rows = TableWriter::new::<RowRecord<'_>>(out, format)?;
-            analysis.rows().try_for_each(|row| rows.write(&row))?;
-            rows.finish()?;
-            Ok(())
-        })?;
-        wrote(path, console);
+        if args.rows_text {
+            write_rows(path, format, analysis.rows_with_texts(corpus), console)?;
+        } else {
+            write_rows(path, format, analysis.rows().map(Ok), console)?;
+        }
     }
     Ok(())
+}
+
+fn write_rows<R: TableRow>(
+    path: &Path,
+    format: TableFormat,
+    rows: impl Iterator<Item = semcov::Result<R>>,
+    console: &Console,
+) -> Result<()> {
+    let mut formulas = 0;
+    output::write(path, |out| {
+        let mut table = TableWriter::new::<R>(out, format)?;
+        for row in rows {
+            table.write(&row?)?;
+        }
+        formulas = table.formulas();
+        table.finish().map(drop)
+    })?;
+    wrote(path, console);
+    warn_of_formulas(path, formulas, console);
+    Ok(())
+}
+
+/// Texts of rows are written as they are, and some mean something to the program that opens the file.
+pub(super) fn warn_of_formulas(path: &Path, formulas: u64, console: &Console) {
+    if formulas > 0 {
+        console.warn(format_args!(
+            "{}: {formulas} cells begin with = + - or @, which a spreadsheet takes for formulas; import the columns as text",
+            path.display(),
+        ));
+    }
 }
 
 pub(super) fn wrote(path: &Path, console: &Console) {

@@ -13,7 +13,7 @@ use semcov::screen::{
 };
 use semcov::table::TableWriter;
 
-use super::report::{table_format, wrote};
+use super::report::{table_format, warn_of_formulas, wrote};
 use crate::args::{Format, ScreenArgs};
 use crate::bad_rows::BadRows;
 use crate::console::{self, Console};
@@ -85,6 +85,11 @@ pub(crate) fn run(args: &ScreenArgs, console: &Console) -> Result<Exit> {
     outputs.commit(console)?;
     if let Some(path) = &args.review {
         output::write(path, |out| batch.write_review(&screening, out))?;
+        wrote(path, console);
+    }
+    if let Some(path) = &args.html {
+        let details = batch.details(&screening, console);
+        output::write_text(path, &render::screening_html(&screening, &details))?;
         wrote(path, console);
     }
     print(args, &screening, console)?;
@@ -240,6 +245,7 @@ fn check_paths(args: &ScreenArgs, corpus: &Corpus) -> Result<()> {
         &args.flagged,
         &args.scores,
         &args.review,
+        &args.html,
         &args.json,
         &args.markdown,
         &args.merge_accepted,
@@ -308,6 +314,7 @@ impl Outputs {
     /// Puts the files in their places, once all of them are complete.
     fn commit(self, console: &Console) -> Result<()> {
         let mut complete = Vec::new();
+        let formulas = self.scores.as_ref().map(|(path, scores)| (path.clone(), scores.formulas()));
         for file in [self.kept, self.flagged].into_iter().flatten() {
             complete.push((file.path, file.writer.finish()?));
         }
@@ -317,6 +324,9 @@ impl Outputs {
         for (path, file) in complete {
             file.commit()?;
             wrote(&path, console);
+        }
+        if let Some((path, formulas)) = formulas {
+            warn_of_formulas(&path, formulas, console);
         }
         Ok(())
     }
@@ -358,8 +368,16 @@ fn print(args: &ScreenArgs, screening: &Screening, console: &Console) -> Result<
             wrote(path, console);
         }
     }
-    let taken =
-        [&args.output, &args.flagged, &args.scores, &args.review, &args.json, &args.markdown, &args.merge_accepted];
+    let taken = [
+        &args.output,
+        &args.flagged,
+        &args.scores,
+        &args.review,
+        &args.html,
+        &args.json,
+        &args.markdown,
+        &args.merge_accepted,
+    ];
     if taken.into_iter().flatten().any(|path| output::is_stdout(path)) {
         console.note(render::screening_line(screening));
         return Ok(());
