@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::corpus::ContentHash;
+use crate::map::{MapMethod, MapPoint, MapPoints, Mark, Side};
 use crate::ood::GroupKind;
 use crate::report::fixture::HOSTILE;
 
@@ -400,4 +401,23 @@ pub(crate) fn places() -> Places {
         place("new-7", "data/new rows, May.jsonl", 7),
         place("data/de/a.jsonl:17", "data/de/a.jsonl", 17),
     ])
+}
+
+/// A map of texts with these ids, of which some came and some are gone; the texts are the ids if `show_text`.
+pub(crate) fn map(ids: &[&str], show_text: bool) -> MapPoints {
+    let sides = [(Side::Corpus, Mark::Added), (Side::Reference, Mark::Gone)];
+    let points = sides.into_iter().flat_map(|(side, mark)| {
+        ids.iter().enumerate().map(move |(i, id)| MapPoint {
+            xy: [i as f32, (i % 4) as f32],
+            side,
+            region: [12, 3][i % 2],
+            score: None,
+            mark: (i % 3 == 0).then_some(mark),
+            source: None,
+            label: None,
+            id: (*id).to_owned(),
+            text: if show_text { (*id).to_owned() } else { String::new() },
+        })
+    });
+    MapPoints { method: MapMethod::Pca, points: points.collect(), of: [13_400, 14_200] }
 }

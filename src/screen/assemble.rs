@@ -230,6 +230,14 @@ impl Batch<'_> {
     }
 
     fn flagged_leaves(&self, sample: &[&SampledText], threshold: Threshold) -> Vec<FlaggedLeaf> {
+        let mut leaves = self.leaves(sample, threshold);
+        let whole = |leaf: &FlaggedLeaf| leaf.flagged as f64 > FLAGGED_AS_A_WHOLE * leaf.texts as f64;
+        leaves.retain(|leaf| leaf.texts >= LEAST_TEXTS_OF_LEAF && whole(leaf));
+        leaves
+    }
+
+    /// The sampled texts of every leaf, and those that were flagged; most flagged first.
+    pub(super) fn leaves(&self, sample: &[&SampledText], threshold: Threshold) -> Vec<FlaggedLeaf> {
         let names = &self.screener.reference.profile().leaf_names;
         let mut leaves: Vec<FlaggedLeaf> =
             (0..).zip(names).map(|(id, name)| FlaggedLeaf { id, name: name.clone(), texts: 0, flagged: 0 }).collect();
@@ -238,8 +246,6 @@ impl Batch<'_> {
             leaf.texts += 1;
             leaf.flagged += u64::from(text.screened.reason(threshold.p_value) == Some(Reason::Outlier));
         }
-        let whole = |leaf: &FlaggedLeaf| leaf.flagged as f64 > FLAGGED_AS_A_WHOLE * leaf.texts as f64;
-        leaves.retain(|leaf| leaf.texts >= LEAST_TEXTS_OF_LEAF && whole(leaf));
         leaves.sort_by_key(|leaf| (Reverse(leaf.flagged), leaf.id));
         leaves
     }
@@ -277,7 +283,7 @@ impl Batch<'_> {
         }
     }
 
-    fn flagged_example(&self, text: &SampledText) -> FlaggedText {
+    pub(super) fn flagged_example(&self, text: &SampledText) -> FlaggedText {
         let nearest = text.screened.nearest;
         FlaggedText {
             id: text.id.clone(),

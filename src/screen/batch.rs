@@ -2,9 +2,10 @@
 //!
 //! Counts of rows; two samples of distinct texts ([`BottomTexts`]), of the drop and of what is least likely in it; how often
 //! each p-value came up, which there are only as many of as the reference has texts. Everything about the drop as a
-//! whole is computed on these. Memory: some 30 MB at 384 components, and the texts, cut.
+//! whole is computed on these. Memory: some 30 MB at 384 components, and the texts, cut, with their ids, sources and labels.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::bottom::BottomTexts;
 use super::screener::{Reason, Repeats, ScreenedText, Screener};
@@ -32,6 +33,9 @@ pub(super) type OddKey = (u32, ContentHash);
 pub(super) struct SampledText {
     /// The smallest id of the records with it.
     pub(super) id: String,
+    /// Source and label of the record with that id; of records with equal ids the smallest.
+    pub(super) source: Option<Arc<str>>,
+    pub(super) label: Option<Arc<str>>,
     pub(super) rows: u64,
     pub(super) text: String,
     pub(super) vector: Vec<f32>,
@@ -118,18 +122,20 @@ impl<'a> Batch<'a> {
             if found.decision.is_none() && !found.near_rejected {
                 *self.p_values.entry(found.p_value.to_bits()).or_default() += 1;
             }
-            let id = records.id(row);
+            let record = (records.id(row), records.sources.get(row), records.labels.get(row));
             let sampled = |characters: usize| {
                 let mut vector = vec![0.0; embedded.vectors.dim()];
                 embedded.vectors.read_row(number, &mut vector);
                 let text = cut(&normalize(text), characters);
-                SampledText { id: id.to_owned(), rows: 1, text, vector, screened: found }
+                let (id, source, label) = record;
+                let [source, label] = [source, label].map(|name| name.map(Arc::from));
+                SampledText { id: id.to_owned(), source, label, rows: 1, text, vector, screened: found }
             };
-            self.sample.add(hash, |known| known.add_row(id), || sampled(SAMPLED_CHARACTERS));
+            self.sample.add(hash, |known| known.add_row(record), || sampled(SAMPLED_CHARACTERS));
             if found.reason(odd).is_some() {
                 self.odd.add(
                     (found.p_value.to_bits(), hash),
-                    |known| known.add_row(id),
+                    |known| known.add_row(record),
                     || sampled(REVIEWED_CHARACTERS),
                 );
             }
@@ -192,10 +198,13 @@ impl<'a> Batch<'a> {
 }
 
 impl SampledText {
-    fn add_row(&mut self, id: &str) {
+    /// Adds a record with the text: its id, source and label.
+    fn add_row(&mut self, record: (&str, Option<&str>, Option<&str>)) {
         self.rows += 1;
-        if id < self.id.as_str() {
+        if record < (self.id.as_str(), self.source.as_deref(), self.label.as_deref()) {
+            let (id, source, label) = record;
             id.clone_into(&mut self.id);
+            [self.source, self.label] = [source, label].map(|name| name.map(Arc::from));
         }
     }
 

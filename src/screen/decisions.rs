@@ -11,9 +11,9 @@ use std::io::{BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::Screening;
-use super::batch::Batch;
+use super::batch::{Batch, OddKey, SampledText};
 use super::screener::decimal;
+use super::{FlaggedGroup, Screening};
 use crate::ood::GroupKind;
 use crate::{Error, Result};
 
@@ -166,30 +166,37 @@ impl Batch<'_> {
     /// # Errors
     /// If the writer fails.
     pub fn write_review(&self, screening: &Screening, mut writer: impl Write) -> Result<()> {
-        let groups = self.flagged_groups();
-        let longest = groups.iter().map(Vec::len).max().unwrap_or(0);
-        for place in 0..longest {
-            for (members, group) in groups.iter().zip(&screening.groups) {
-                let Some(key) = members.get(place) else { continue };
-                let Some(text) = self.odd.get(key) else { continue };
-                let line = ReviewLine {
-                    verdict: None,
-                    group: group.id,
-                    kind: group.kind,
-                    name: group.name.clone(),
-                    id: text.id.clone(),
-                    hash: key.1.to_string(),
-                    text: text.text.clone(),
-                    score: decimal(text.screened.score),
-                    p_value: decimal(text.screened.p_value),
-                    nearest_id: text.screened.nearest.map(|nearest| self.reference_id(nearest.place).to_owned()),
-                    nearest_similarity: text.screened.nearest.map(|nearest| decimal(nearest.similarity)),
-                };
-                serde_json::to_writer(&mut writer, &line).map_err(std::io::Error::from)?;
-                writer.write_all(b"\n")?;
-            }
+        for (group, (_, hash), text) in self.queue(screening) {
+            let line = ReviewLine {
+                verdict: None,
+                group: group.id,
+                kind: group.kind,
+                name: group.name.clone(),
+                id: text.id.clone(),
+                hash: hash.to_string(),
+                text: text.text.clone(),
+                score: decimal(text.screened.score),
+                p_value: decimal(text.screened.p_value),
+                nearest_id: text.screened.nearest.map(|nearest| self.reference_id(nearest.place).to_owned()),
+                nearest_similarity: text.screened.nearest.map(|nearest| decimal(nearest.similarity)),
+            };
+            serde_json::to_writer(&mut writer, &line).map_err(std::io::Error::from)?;
+            writer.write_all(b"\n")?;
         }
         Ok(writer.flush()?)
+    }
+
+    /// The texts of the review queue in its order, each with its group.
+    pub(super) fn queue<'s>(&'s self, screening: &'s Screening) -> Vec<(&'s FlaggedGroup, OddKey, &'s SampledText)> {
+        let groups = self.flagged_groups();
+        let longest = groups.iter().map(Vec::len).max().unwrap_or(0);
+        let in_turn = |place: usize| {
+            groups.iter().zip(&screening.groups).map(move |(members, group)| (members.get(place), group))
+        };
+        (0..longest)
+            .flat_map(in_turn)
+            .filter_map(|(key, group)| key.and_then(|&key| Some((group, key, self.odd.get(&key)?))))
+            .collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Screenings for the tests of what shows them.
 
 use super::*;
+use crate::map::{MapMethod, MapPoint, MapPoints, Mark, Side};
 use crate::ood::{GroupKind, LocalParams, ScoreKind};
+use crate::report::Histogram;
 use crate::report::fixture::HOSTILE;
 
 fn example(id: &str, text: &str, similarity: f64) -> FlaggedText {
@@ -186,5 +188,64 @@ pub(crate) fn empty() -> Screening {
         sources: vec![],
         warnings: vec![ScreenWarning::EmptyDrop],
         ..full
+    }
+}
+
+/// What a page shows beside a screening: a point for every example of a group and some of the reference, in names, ids and
+/// texts of `words`.
+pub(crate) fn details(screening: &Screening, words: &[&str]) -> ScreeningDetails {
+    let mut next = words.iter().map(|&word| word.to_owned()).cycle();
+    let mut word = || next.next().unwrap_or_default();
+    let examples: Vec<(u32, GroupKind, FlaggedText)> = screening
+        .groups
+        .iter()
+        .flat_map(|group| group.examples.iter().map(|example| (group.id, group.kind, example.clone())))
+        .collect();
+    let mut points = Vec::new();
+    for (i, (.., example)) in examples.iter().enumerate() {
+        points.push(MapPoint {
+            xy: [i as f32, (i % 3) as f32],
+            side: Side::Corpus,
+            region: i as u32 % 2,
+            score: Some(example.score as f32),
+            mark: (i % 3 < 2).then_some(Mark::Flagged),
+            source: Some(word().into()),
+            label: (i % 2 == 0).then(|| word().into()),
+            id: example.id.clone(),
+            text: example.text.clone(),
+        });
+    }
+    for i in 0..20 {
+        points.push(MapPoint {
+            xy: [-(i as f32), (i % 5) as f32],
+            side: Side::Reference,
+            region: i % 2,
+            score: None,
+            mark: None,
+            source: None,
+            label: None,
+            id: word(),
+            text: word(),
+        });
+    }
+    let of = [screening.rows.distinct_texts, screening.against.distinct_texts];
+    let review = examples.into_iter().map(|(group, kind, text)| ReviewedText { group, kind, region: group % 2, text });
+    let review: Vec<ReviewedText> = review.collect();
+    let mut leaf = |id: u32, flagged| (FlaggedLeaf { id, name: word(), texts: 12, flagged }, id % 2);
+    let leaves = vec![leaf(9, 10), leaf(3, 1)];
+    let regions = (0..5).map(|_| word()).collect();
+    let histogram = |counts: &[u64]| Histogram { start: -1.0, width: 0.5, counts: counts.to_vec() };
+    ScreeningDetails {
+        map: (screening.rows.rows > 0).then_some(MapPoints { method: MapMethod::Pca, points, of }),
+        to_review: review.len() as u64,
+        review,
+        nearest: [("ref-17".to_owned(), words[0].to_owned())].into(),
+        leaves,
+        regions,
+        scores: (screening.rows.rows > 0).then(|| ScoreSpread {
+            reference: histogram(&[10, 40, 30, 5, 1]),
+            drop: histogram(&[5, 20, 20, 10, 12]),
+            threshold: Some(0.75),
+        }),
     }
 }

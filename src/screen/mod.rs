@@ -26,6 +26,7 @@ mod assemble;
 mod batch;
 mod bottom;
 mod decisions;
+mod details;
 mod document;
 mod fail_on;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod screener;
 pub use assemble::SHIFT_ALPHA;
 pub use batch::{Batch, Threshold};
 pub use decisions::{Decision, Decisions, ReviewLine};
+pub use details::{ReviewedText, ScoreSpread, ScreeningDetails};
 pub use document::*;
 pub use fail_on::{FailOn, Limit};
 pub use params::{ScreenParams, ValidScreenParams};

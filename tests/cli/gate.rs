@@ -162,6 +162,46 @@ fn new_rows_are_judged_too() {
 
 /// What is gone stands nowhere, though another row has its place in the file, which is its id.
 #[test]
+fn a_page_shows_texts_only_if_asked_to() {
+    let folder = folder();
+    let folder = folder.path();
+    exits(folder, "profile fit corpus.jsonl --with-examples -o baseline.semcov", 0);
+    let kept: Vec<Value> = rows("corpus", &[160; 5]).into_iter().filter(|row| !about(row, 3)).collect();
+    let new = rows("new", &[3, 0, 0, 0, 0, 15]);
+    write(folder, "less.jsonl", &lines(&[&kept[..], &new[..]].concat()));
+    exits(folder, "gate less.jsonl --baseline baseline.semcov --html a.html -q", 1);
+    let page = read(folder, "a.html");
+    assert!(page.starts_with("<!doctype html>") && page.contains("data-mode=\"verdict\""));
+    for text in ["fail", "region-loss", "money", "corpus-3-", "new-5-", "id=\"map-plot\""] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains("of corpus</bdi>") && !page.contains("of new</bdi>"));
+    exits(folder, "gate less.jsonl --baseline baseline.semcov --html b.html --show-text -q", 1);
+    let shown = read(folder, "b.html");
+    assert!(shown.contains("of corpus</bdi>") && shown.contains("of new</bdi>"));
+    assert!(packed(&shown, "texts").contains("money") && !packed(&page, "texts").contains("money"));
+    let [out, _] = exits(folder, "gate less.jsonl --baseline baseline.semcov --html - -q", 1);
+    assert!(out == page, "the page is the same, and nothing else is printed");
+    exits(folder, "profile fit corpus.jsonl --compact -o baseline.semcov", 0);
+    exits(folder, "gate less.jsonl --baseline baseline.semcov --html c.html -q", 1);
+    assert!(read(folder, "c.html").contains("the baseline keeps no sample of texts"));
+    let [_, err] = exits(folder, "gate less.jsonl --baseline baseline.semcov --html less.jsonl", 2);
+    assert!(err.contains("expected a file to write, got one that is read"), "{err}");
+}
+
+/// What an element of a page holds as gzip in base64.
+fn packed(page: &str, id: &str) -> String {
+    use base64::Engine as _;
+    use std::io::Read as _;
+    let (_, rest) = page.split_once(&format!("id=\"{id}\">")).unwrap();
+    let (data, _) = rest.split_once("</script>").unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
 fn annotations_point_at_no_other_row() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

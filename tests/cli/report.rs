@@ -126,6 +126,19 @@ fn new_rows_alone_are_embedded() {
     assert!(said.contains("embedded 6 texts") && said.contains("582 more were in the vector store"), "{said}");
 }
 
+/// Rows in the order of their ids, with the ids of their neighbours rather than the places where these stand.
+fn rows_by_id(lines: &str) -> Vec<Value> {
+    let mut rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<Value> = rows.iter().map(|row| row["id"].clone()).collect();
+    for row in &mut rows {
+        for neighbor in row.pointer_mut("/neighbors/ids").and_then(Value::as_array_mut).into_iter().flatten() {
+            *neighbor = ids[neighbor.as_u64().unwrap() as usize].clone();
+        }
+    }
+    rows.sort_by_key(|row| row["id"].as_str().unwrap().to_owned());
+    rows
+}
+
 #[test]
 fn the_order_of_rows_and_the_number_of_threads_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -145,9 +158,7 @@ fn the_order_of_rows_and_the_number_of_threads_change_nothing() {
             "--seed",
             "7",
         ]);
-        let mut rows: Vec<String> = std::fs::read_to_string(rows).unwrap().lines().map(str::to_owned).collect();
-        rows.sort();
-        (stdout(&output), rows)
+        (stdout(&output), rows_by_id(&std::fs::read_to_string(rows).unwrap()))
     };
     let corpus = path(folder.path(), "corpus.jsonl");
     let mut lines: Vec<String> = example().into_iter().take(150).collect();
@@ -158,6 +169,7 @@ fn the_order_of_rows_and_the_number_of_threads_change_nothing() {
     write(&corpus, &lines);
     let three = rows_of(&corpus, "3");
     assert_eq!(one.1.len(), 150);
+    assert!(one.1.iter().any(|row| row["neighbors"]["ids"].as_array().is_some_and(|ids| !ids.is_empty())));
     assert_eq!(one, three);
 }
 
@@ -249,6 +261,21 @@ fn vectors_that_were_written_are_read_back() {
     let given = json(&["report", &parquet, "--vectors", "vector", "--format", "json"]);
     assert_eq!(sizes(&given), 607);
     assert_eq!(given["encoder"]["dim"], 384);
+}
+
+#[test]
+fn rows_with_texts_are_a_corpus() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["rows.csv", "rows.parquet", "rows.jsonl"] {
+        let rows = path(folder.path(), name);
+        run(&["report", EXAMPLE, "--rows", &rows, "--rows-text", "--cache", &cached()]);
+        let output = run(&["report", &rows, "--text", "text", "--format", "json", "--cache", &cached()]);
+        let read: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        for count in ["rows", "empty", "distinct_texts", "exact_duplicates"] {
+            assert_eq!(read["corpus"][count], report()["corpus"][count], "{name}: {count}");
+        }
+        assert_eq!(read["outliers"][0]["record"], report()["outliers"][0]["record"], "{name}: ids and texts");
+    }
 }
 
 #[test]

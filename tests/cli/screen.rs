@@ -288,6 +288,30 @@ fn odd_input_is_answered() {
     assert!(refused(folder, "screen drop.jsonl").contains("--against"));
 }
 
+#[test]
+fn a_page_of_its_own() {
+    let folder = folder();
+    let folder = folder.path();
+    run(folder, "screen drop.jsonl --against reference.jsonl --html a.html -q");
+    let page = read(folder, "a.html");
+    assert!(page.starts_with("<!doctype html>") && page.contains("data-mode=\"screening\""));
+    for text in ["router", "new topic", "vendor", "drop-5-3", "id=\"map-plot\"", "id=\"chart-score\""] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains("number 7 of reference"), "a profile that keeps no texts shows none");
+    // The same rows in another order, at one thread, to standard output.
+    let lines = read(folder, "drop.jsonl");
+    write(folder, "drop.jsonl", &lines.lines().rev().fold(String::new(), |all, line| all + line + "\n"));
+    let out = run(folder, "screen drop.jsonl --against reference.jsonl --html - --threads 1 -q");
+    assert!(out == page, "the page is the same");
+    run(folder, "profile fit reference.jsonl --compact -o compact.semcov");
+    run(folder, "screen drop.jsonl --against compact.semcov --html b.html -q");
+    let page = read(folder, "b.html");
+    assert!(page.contains("the reference keeps no sample of texts") && !page.contains("id=\"map-plot\""));
+    let message = refused(folder, "screen drop.jsonl --against reference.jsonl --html drop.jsonl");
+    assert!(message.contains("expected a file to write, got one that is read"), "{message}");
+}
+
 /// With the encoder inside the binary.
 #[cfg(feature = "embedded-model")]
 #[test]

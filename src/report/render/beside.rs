@@ -7,6 +7,8 @@ use crate::report::{Example, Gap, Hole, Report, gap_word};
 
 /// Gaps named in one sentence.
 const NAMED: usize = 3;
+/// Files named in a command.
+const FILES_NAMED: usize = 6;
 /// Columns of a name quoted in a sentence.
 const QUOTED: usize = 60;
 
@@ -27,8 +29,36 @@ pub(crate) fn shown(example: &Example) -> &str {
 
 /// A ratio with its interval: `.25 [.13, .46]`.
 pub(crate) fn ratio(gap: &Gap) -> String {
-    let high = gap.ratio_high.map_or_else(|| "…".to_owned(), decimals);
-    format!("{} [{}, {high}]", decimals(gap.ratio), decimals(gap.ratio_low))
+    interval(gap.ratio, gap.ratio_low, gap.ratio_high)
+}
+
+/// A value with its interval, which may have no upper end.
+pub(crate) fn interval(value: f64, low: f64, high: Option<f64>) -> String {
+    let high = high.map_or_else(|| "…".to_owned(), decimals);
+    format!("{} [{}, {high}]", decimals(value), decimals(low))
+}
+
+/// The command that plans what fills the gaps; `None` without a reference, or with too many files to name.
+pub(crate) fn plan_command(report: &Report) -> Option<String> {
+    let reference = &report.reference.as_ref()?.files;
+    let corpus: Vec<&str> = report.corpus.files.iter().map(|file| file.path.as_str()).collect();
+    let nameable = |path: &str| !path.starts_with('-') && !path.chars().any(char::is_control);
+    let paths = || corpus.iter().copied().chain(reference.iter().map(String::as_str));
+    if corpus.len() + reference.len() > FILES_NAMED || !paths().all(nameable) {
+        return None;
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@:=".contains(c);
+    let quoted = |path: &str| {
+        if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+    };
+    let corpus: Vec<String> = corpus.into_iter().map(quoted).collect();
+    let reference: Vec<String> = reference.iter().map(|path| format!("--reference {}", quoted(path))).collect();
+    Some(format!(
+        "semcov plan {} {} --budget {} -o plan.jsonl",
+        corpus.join(" "),
+        reference.join(" "),
+        report.settings.budget.max(1)
+    ))
 }
 
 fn decimals(ratio: f64) -> String {

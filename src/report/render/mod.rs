@@ -19,7 +19,7 @@ mod verdict;
 mod words;
 
 pub use diff::{diff_json, diff_markdown, diff_terminal};
-pub use html::html;
+pub use html::{html, screening_html, verdict_html};
 pub use json::{JsonStyle, json, schema};
 pub use markdown::markdown;
 pub use plan::{plan_json, plan_markdown, plan_schema, plan_terminal};

@@ -141,7 +141,8 @@ pub fn screening_line(screening: &Screening) -> String {
     format!("{}{shifted}", headline(screening))
 }
 
-fn headline(screening: &Screening) -> String {
+/// The drop in one line.
+pub(super) fn headline(screening: &Screening) -> String {
     let flagged = &screening.flagged;
     let mut figures = vec![
         format!("{} screened", counted(screening.rows.rows, "row")),
@@ -155,7 +156,7 @@ fn headline(screening: &Screening) -> String {
 }
 
 /// What was found of the drop as a whole.
-fn verdict(screening: &Screening) -> Vec<String> {
+pub(super) fn verdict(screening: &Screening) -> Vec<String> {
     let Screening { rows, against, settings, flagged, repeated, .. } = screening;
     let compared =
         if against.sample > 0 { format!("{} of them sampled", count(against.sample)) } else { "compact".to_owned() };
@@ -256,7 +257,8 @@ fn group_cells(group: &FlaggedGroup) -> [String; 6] {
     ]
 }
 
-fn name(group: &FlaggedGroup) -> String {
+/// What a group is about.
+pub(super) fn name(group: &FlaggedGroup) -> String {
     let shown = match group.examples.first() {
         Some(example) if group.texts == 1 || group.name.trim().is_empty() => example.text.clone(),
         _ => group.name.clone(),
@@ -273,7 +275,8 @@ fn group_sentence(group: &FlaggedGroup) -> String {
     format!("{} near each other, unlike the reference: {}", counted(group.rows, "row"), join(&examples))
 }
 
-fn moved(screening: &Screening) -> Vec<&MovedRegion> {
+/// The regions whose share moved significantly.
+pub(super) fn moved(screening: &Screening) -> Vec<&MovedRegion> {
     let regions = screening.shift.iter().flat_map(|shift| &shift.regions);
     regions.filter(|region| region.p_adjusted <= SHIFT_ALPHA).collect()
 }
@@ -284,9 +287,14 @@ fn region_row(region: &MovedRegion) -> Vec<String> {
         region_name(region.id, &region.name),
         percent(region.reference_share),
         percent(region.drop_share),
-        if region.ratio < 9.95 { format!("{:.2}", region.ratio) } else { format!("{:.0}", region.ratio) },
+        ratio(region),
         p_value(region.p_adjusted),
     ]
+}
+
+/// How many times as large a region's share is in the drop.
+pub(super) fn ratio(region: &MovedRegion) -> String {
+    if region.ratio < 9.95 { format!("{:.2}", region.ratio) } else { format!("{:.0}", region.ratio) }
 }
 
 fn source_row(source: &SourceRows) -> Vec<String> {
@@ -298,7 +306,8 @@ fn source_row(source: &SourceRows) -> Vec<String> {
     ]
 }
 
-fn warnings(screening: &Screening) -> Vec<String> {
+/// The warnings, in words.
+pub(super) fn warnings(screening: &Screening) -> Vec<String> {
     let warning = |warning: &ScreenWarning| match warning {
         ScreenWarning::EmptyDrop => "The drop has no rows.".to_owned(),
         ScreenWarning::Underpowered { texts, needed } => format!(
@@ -334,7 +343,7 @@ fn warnings(screening: &Screening) -> Vec<String> {
 }
 
 /// What to do next, most pressing first; never empty.
-fn next_steps(screening: &Screening) -> Vec<String> {
+pub(super) fn next_steps(screening: &Screening) -> Vec<String> {
     let mut steps = Vec::new();
     if screening.rows.rows == 0 {
         return vec!["Check what was to be in the drop.".to_owned()];

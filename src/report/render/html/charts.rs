@@ -1,103 +1,54 @@
-//! The page's charts, as data and layout for plotly.js.
+//! The page's charts, as data and layout for plotly.js; the script gives them the colours of the theme.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use plotly::common::{DashType, HoverInfo, Line, Marker, MarkerSymbol, Mode, TextPosition, Title};
-use plotly::layout::{Axis, BarMode, Legend, Margin};
-use plotly::{Bar, Layout, Plot, Scatter, Trace};
+use plotly::common::{Line, LineShape, Mode, TextPosition, Title};
+use plotly::layout::{Axis, AxisType, BarMode, Margin, Shape, ShapeLine, ShapeType};
+use plotly::{Bar, HeatMap, Layout, Plot, Scatter, Trace};
 use serde::Serialize;
 
-use super::super::number::{count, counted, score};
-use super::super::text::{fit, wrap};
+use super::super::number::{count, counted, percent, score};
+use super::super::text::fit;
 use super::super::words::region_name;
-use crate::report::{Histogram, Report};
+use crate::report::{CategoryShare, Histogram, Region, Report};
 
-/// Paul Tol's bright scheme without its grey: distinct under the common colour deficiencies, and on white and black
-/// (Tol, Colour Schemes, SRON/EPS/TN/09-002, 2021).
-const COLORS: [&str; 6] = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"];
-/// Shapes told apart without colour; with the colours they make 48 pairs.
-const SYMBOLS: [(MarkerSymbol, &str); 8] = [
-    (MarkerSymbol::Circle, "●"),
-    (MarkerSymbol::Square, "■"),
-    (MarkerSymbol::Diamond, "◆"),
-    (MarkerSymbol::TriangleUp, "▲"),
-    (MarkerSymbol::Cross, "✚"),
-    (MarkerSymbol::Star, "★"),
-    (MarkerSymbol::TriangleDown, "▼"),
-    (MarkerSymbol::X, "✖"),
-];
-/// Columns of a line and lines of a text shown beside a point.
-const HOVER: (usize, usize) = (56, 4);
-/// Columns of a region's name in the legend.
-const LEGEND_COLUMNS: usize = 30;
-/// Points drawn. They are SVG elements: WebGL traces of plotly.js compile code, which the page's policy forbids.
-const MAX_POINTS: usize = 20_000;
-
-/// How a region looks on the map and in the tables.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Swatch {
-    color: &'static str,
-    symbol: &'static str,
-}
+/// Regions, and sources or labels, of a heat map: the largest.
+const HEAT_ROWS: usize = 40;
+const HEAT_COLUMNS: usize = 20;
+/// Columns of a name on an axis.
+const NAME_COLUMNS: usize = 28;
 
 /// A chart: what `Plotly.newPlot` takes.
 #[derive(Serialize)]
-struct Chart {
+pub(super) struct Chart {
     data: Vec<Box<dyn Trace>>,
     layout: Layout,
     /// What a reader of the screen hears.
     label: String,
 }
 
-/// The charts of a page.
-#[derive(Serialize)]
-pub(super) struct Charts {
-    map: Option<Chart>,
-    similarity: Option<Chart>,
-    score: Option<Chart>,
-    /// Points drawn on the map.
-    #[serde(skip)]
-    pub(super) map_points: usize,
-    #[serde(skip)]
-    looks: BTreeMap<u32, Swatch>,
-}
+/// The charts of a page, by the id of their element (`chart-` and the name).
+#[derive(Serialize, Default)]
+pub(super) struct Charts(BTreeMap<&'static str, Chart>);
 
 impl Charts {
     pub(super) fn of(report: &Report) -> Self {
-        let looks = report.regions.iter().enumerate().map(|(rank, region)| {
-            let symbol = SYMBOLS[rank / COLORS.len() % SYMBOLS.len()].1;
-            (region.id, Swatch { color: COLORS[rank % COLORS.len()], symbol })
-        });
-        let drawn = drawn(report);
-        Self {
-            map: (!drawn.is_empty()).then(|| map(report, &drawn)),
-            similarity: histogram(&report.histograms.similarity, "cosine similarity to the leaf’s centre"),
-            score: histogram(&report.histograms.score, "outlier score"),
-            map_points: drawn.len(),
-            looks: looks.collect(),
-        }
+        let mut charts = Self::default();
+        let histograms = &report.histograms;
+        charts.add("similarity", histogram(&histograms.similarity, "cosine similarity to the leaf’s centre", None));
+        charts.add("score", histogram(&histograms.score, "outlier score", histograms.review_from));
+        charts.add("saturation", saturation(&report.sparsity.saturation));
+        charts.add("sources", heat_map(&report.regions, &report.sources, |region| &region.sources, "source"));
+        charts.add("labels", heat_map(&report.regions, &report.labels, |region| &region.labels, "label"));
+        charts
     }
 
-    pub(super) fn has_histograms(&self) -> bool {
-        self.similarity.is_some() || self.score.is_some()
+    pub(super) fn add(&mut self, name: &'static str, chart: Option<Chart>) {
+        self.0.extend(chart.map(|chart| (name, chart)));
     }
 
-    /// How each region looks, by id.
-    pub(super) fn looks(&self) -> &BTreeMap<u32, Swatch> {
-        &self.looks
-    }
-
-    /// JSON in which nothing can end the script element that holds it.
-    pub(super) fn to_script_json(&self) -> String {
-        let json = serde_json::to_string(self).expect("charts have only fields that JSON has");
-        let mut safe = String::with_capacity(json.len());
-        for c in json.chars() {
-            match c {
-                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => safe.push_str(&format!("\\u{:04x}", c as u32)),
-                _ => safe.push(c),
-            }
-        }
-        safe
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.0.keys().copied().collect()
     }
 }
 
@@ -108,96 +59,17 @@ pub(super) fn plotly_js() -> String {
     script.map(|(script, _)| script.to_owned()).unwrap_or_default()
 }
 
-/// Indices of the points to draw: all, or every listed outlier and an even sample of the rest.
-fn drawn(report: &Report) -> Vec<usize> {
-    let points = &report.map.points;
-    if points.len() <= MAX_POINTS {
-        return (0..points.len()).collect();
-    }
-    let outliers = outlier_ids(report);
-    let is_outlier = |i: &usize| outliers.contains(points[*i].record.id.as_str());
-    let mut kept: Vec<_> = (0..points.len()).filter(is_outlier).take(MAX_POINTS).collect();
-    let rest: Vec<_> = (0..points.len()).filter(|i| !is_outlier(i)).collect();
-    let room = MAX_POINTS - kept.len();
-    kept.extend((0..room.min(rest.len())).map(|i| rest[i * rest.len() / room.min(rest.len())]));
-    kept.sort_unstable();
-    kept
-}
-
-fn outlier_ids(report: &Report) -> BTreeSet<&str> {
-    report.outliers.iter().map(|outlier| outlier.record.id.as_str()).collect()
-}
-
-fn map(report: &Report, drawn: &[usize]) -> Chart {
-    let mut by_region: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for &i in drawn {
-        by_region.entry(report.map.points[i].region).or_default().push(i);
-    }
-    let mut data: Vec<Box<dyn Trace>> = Vec::new();
-    for (rank, region) in report.regions.iter().enumerate() {
-        let Some(members) = by_region.get(&region.id) else { continue };
-        let (x, y) = coordinates(report, members);
-        let texts = members.iter().map(|&i| hover(report, i)).collect();
-        let marker = Marker::new()
-            .color(COLORS[rank % COLORS.len()])
-            .symbol(SYMBOLS[rank / COLORS.len() % SYMBOLS.len()].0.clone())
-            .size(if drawn.len() > 3_000 { 5 } else { 8 })
-            .opacity(0.85)
-            .line(Line::new().width(0.5));
-        data.push(
-            Scatter::new(x, y)
-                .mode(Mode::Markers)
-                .name(escape(&fit(&region_name(region.id, &region.name), LEGEND_COLUMNS)))
-                .meta(region.id as usize)
-                .text_array(texts)
-                .hover_template("%{text}<extra>%{fullData.name}</extra>")
-                .marker(marker),
-        );
-    }
-    let outliers = outlier_ids(report);
-    let ringed: Vec<_> =
-        drawn.iter().copied().filter(|&i| outliers.contains(report.map.points[i].record.id.as_str())).collect();
-    if !ringed.is_empty() {
-        let (x, y) = coordinates(report, &ringed);
-        let ring =
-            Marker::new().symbol(MarkerSymbol::CircleOpen).size(16).line(Line::new().width(2.0).dash(DashType::Solid));
-        data.push(Scatter::new(x, y).mode(Mode::Markers).name("to review").hover_info(HoverInfo::Skip).marker(ring));
-    }
-    let axis = || Axis::new().show_tick_labels(false).zero_line(false).show_grid(true);
-    let layout = Layout::new()
-        .x_axis(axis())
-        .y_axis(axis().scale_anchor("x"))
-        .legend(Legend::new())
-        .hover_mode(plotly::layout::HoverMode::Closest)
-        .margin(Margin::new().left(8).right(8).top(8).bottom(8));
-    let label = format!("Map of {} in {}", counted(drawn.len() as u64, "text"), counted(data.len() as u64, "group"));
-    Chart { data, layout, label }
-}
-
-fn coordinates(report: &Report, members: &[usize]) -> (Vec<f32>, Vec<f32>) {
-    members.iter().map(|&i| (report.map.points[i].x, report.map.points[i].y)).unzip()
-}
-
-/// A point's text, id and score in the markup that plotly.js draws.
-fn hover(report: &Report, point: usize) -> String {
-    let point = &report.map.points[point];
-    let (columns, lines) = HOVER;
-    let text: Vec<_> =
-        wrap(&fit(&point.record.text, columns * lines), columns).iter().map(|line| escape(line)).collect();
-    format!(
-        "{}<br><i>{} · score {}</i>",
-        text.join("<br>"),
-        escape(&fit(&point.record.id, columns)),
-        score(point.score)
-    )
-}
-
 /// Text that plotly.js shows as it is: it would read tags, links among them, in the text of labels.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn histogram(histogram: &Histogram, title: &str) -> Option<Chart> {
+fn axis(title: &str) -> Axis {
+    Axis::new().title(Title::with_text(title)).zero_line(false).fixed_range(true)
+}
+
+/// Bars of texts over a value, with a line where the threshold lies.
+pub(super) fn histogram(histogram: &Histogram, title: &str, threshold: Option<f64>) -> Option<Chart> {
     let Histogram { start, width, counts } = histogram;
     if counts.iter().all(|&texts| texts == 0) {
         return None;
@@ -215,11 +87,138 @@ fn histogram(histogram: &Histogram, title: &str) -> Option<Chart> {
         .text_position(TextPosition::None)
         .hover_template("%{text}<extra></extra>")
         .show_legend(false);
-    let layout = Layout::new()
-        .x_axis(Axis::new().title(Title::with_text(title)).zero_line(false).fixed_range(true))
-        .y_axis(Axis::new().title(Title::with_text("texts")).fixed_range(true))
+    let mut layout = Layout::new()
+        .x_axis(axis(title))
+        .y_axis(axis("texts"))
         .bar_mode(BarMode::Overlay)
         .margin(Margin::new().left(56).right(8).top(8).bottom(48));
-    let label = format!("Histogram of {title}, {} texts", count(counts.iter().sum()));
+    let mut label = format!("Histogram of {title}, {} texts", count(counts.iter().sum()));
+    if let Some(threshold) = threshold {
+        label += &format!("; threshold {}", score(threshold));
+        layout = layout.shapes(vec![mark(threshold)]);
+    }
     Some(Chart { data: vec![bars], layout, label })
+}
+
+/// Bars of one distribution and a line of another, over the same bins, as shares of their texts.
+pub(super) fn beside(
+    [bars, line]: [&Histogram; 2],
+    names: [&str; 2],
+    title: &str,
+    threshold: Option<f64>,
+) -> Option<Chart> {
+    let share = |histogram: &Histogram| -> Vec<f64> {
+        let all = histogram.counts.iter().sum::<u64>().max(1) as f64;
+        histogram.counts.iter().map(|&texts| texts as f64 / all).collect()
+    };
+    if bars.counts.iter().all(|&texts| texts == 0) {
+        return None;
+    }
+    let edge = |i: usize| bars.start + bars.width * i as f64;
+    let centers: Vec<f64> = (0..bars.counts.len()).map(|i| bars.start + bars.width * (i as f64 + 0.5)).collect();
+    let hover = |name: &str, shares: &[f64]| -> Vec<String> {
+        let bin = |(i, &share): (usize, &f64)| {
+            format!("{} to {}: {} of the {name}", score(edge(i)), score(edge(i + 1)), percent(share))
+        };
+        shares.iter().enumerate().map(bin).collect()
+    };
+    let [of_bars, of_line] = [share(bars), share(line)];
+    let drawn_bars = Bar::new(centers.clone(), of_bars.clone())
+        .name(names[0])
+        .width(0.92 * bars.width)
+        .text_array(hover(names[0], &of_bars))
+        .text_position(TextPosition::None)
+        .hover_template("%{text}<extra></extra>")
+        .show_legend(false);
+    // The script draws what has this meta in the colour of what is compared with.
+    let drawn_line = Scatter::new(centers, of_line.clone())
+        .name(names[1])
+        .mode(Mode::Lines)
+        .meta("soft")
+        .line(Line::new().width(2.5).shape(LineShape::Hvh))
+        .text_array(hover(names[1], &of_line))
+        .hover_template("%{text}<extra></extra>")
+        .show_legend(false);
+    let mut layout = Layout::new()
+        .x_axis(axis(title))
+        .y_axis(axis("share of the texts").tick_format(".0%"))
+        .bar_mode(BarMode::Overlay)
+        .margin(Margin::new().left(64).right(8).top(8).bottom(48));
+    let mut label = format!("Histogram of {title}, {} and {}", names[0], names[1]);
+    if let Some(threshold) = threshold {
+        label += &format!("; threshold {}", score(threshold));
+        layout = layout.shapes(vec![mark(threshold)]);
+    }
+    Some(Chart { data: vec![drawn_bars, drawn_line], layout, label })
+}
+
+/// A line where a threshold lies.
+fn mark(threshold: f64) -> Shape {
+    let line = Shape::new().shape_type(ShapeType::Line).x0(threshold).x1(threshold).y0(0).y1(1).y_ref("paper");
+    line.line(ShapeLine::new().width(2.0))
+}
+
+/// The share of texts that have another of their topic, over the share of the corpus looked at.
+fn saturation(shares: &[f64]) -> Option<Chart> {
+    let whole = shares.last()?;
+    let looked_at: Vec<f64> = (1..=shares.len()).map(|i| i as f64 / shares.len() as f64).collect();
+    let texts = looked_at
+        .iter()
+        .zip(shares)
+        .map(|(looked_at, share)| format!("{} of the texts: {}", percent(*looked_at), percent(*share)))
+        .collect();
+    let curve = Scatter::new(looked_at, shares.to_vec())
+        .mode(Mode::LinesMarkers)
+        .line(Line::new().width(2.5))
+        .text_array(texts)
+        .hover_template("%{text}<extra></extra>");
+    let layout = Layout::new()
+        .x_axis(axis("share of the corpus").tick_format(".0%"))
+        .y_axis(axis("have another of their topic").tick_format(".0%").range(vec![0.0, 1.0]))
+        .margin(Margin::new().left(64).right(8).top(8).bottom(48));
+    Some(Chart { data: vec![curve], layout, label: format!("Saturation curve, up to {}", percent(*whole)) })
+}
+
+/// Share of each source or label within each region.
+fn heat_map(
+    regions: &[Region],
+    categories: &[CategoryShare],
+    of_region: impl Fn(&Region) -> &[CategoryShare],
+    what: &str,
+) -> Option<Chart> {
+    let (columns, rows) = (&categories[..categories.len().min(HEAT_COLUMNS)], &regions[..regions.len().min(HEAT_ROWS)]);
+    if columns.len() < 2 || rows.len() < 2 {
+        return None;
+    }
+    let share = |region: &Region, category: &CategoryShare| {
+        of_region(region).iter().find(|of| of.name == category.name).map_or(0.0, |of| of.share)
+    };
+    let x = told_apart(columns.iter().map(|category| category.name.as_deref().unwrap_or("(none)")));
+    // The largest stands at the top.
+    let names: Vec<String> = rows.iter().map(|region| region_name(region.id, &region.name)).collect();
+    let mut y = told_apart(names.iter().map(String::as_str));
+    y.reverse();
+    let z: Vec<Vec<f64>> =
+        rows.iter().rev().map(|region| columns.iter().map(|of| share(region, of)).collect()).collect();
+    let hover = format!("%{{y}}<br>{what} %{{x}}: %{{z:.1%}}<extra></extra>");
+    let map = HeatMap::new(x, y, z).hover_template(&hover).zmin(0.0).zmax(1.0);
+    let names = || Axis::new().type_(AxisType::Category).fixed_range(true).auto_margin(true);
+    let layout = Layout::new()
+        .x_axis(names().tick_angle(-40.0))
+        .y_axis(names())
+        .height(120 + 22 * rows.len())
+        .margin(Margin::new().left(8).right(8).top(8).bottom(8));
+    let label = format!("Share of each {what} within each region: {} regions, {} {what}s", rows.len(), columns.len());
+    Some(Chart { data: vec![map], layout, label })
+}
+
+/// Names as labels, each another: plotly.js takes equal ones for one.
+fn told_apart<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for name in names {
+        let label = escape(&fit(name, NAME_COLUMNS));
+        let same = labels.iter().filter(|other| other.split(" #").next() == Some(&label)).count();
+        labels.push(if same == 0 { label } else { format!("{label} #{}", same + 1) });
+    }
+    labels
 }

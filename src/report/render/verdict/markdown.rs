@@ -58,13 +58,11 @@ fn findings(page: &mut String, verdict: &Verdict) {
     page.push_str("\n### Findings\n\n");
     let row = |found: &Objection<'_>| {
         let level = match found.level() {
-            Level::Fails => "**fail**",
-            Level::CannotTell => "cannot tell",
-            Level::Warns => "warn",
-            Level::Informs => "informs",
+            Level::Fails => format!("**{}**", Level::Fails.word()),
+            level => level.word().to_owned(),
         };
         let (rule, message) = (found.rule.id.to_string(), cell(&words::finding_message(found)));
-        vec![level.to_owned(), rule, message, named(found)]
+        vec![level, rule, message, named(found)]
     };
     listed(page, &["", "rule", "finding", "texts"], "llll", found.iter().map(row), found.len(), FINDINGS);
 }

@@ -9,10 +9,10 @@ mod gitlab;
 mod json;
 mod junit;
 mod markdown;
-mod objection;
+pub(super) mod objection;
 mod sarif;
 mod terminal;
-mod words;
+pub(super) mod words;
 
 pub use github::verdict_github;
 pub use gitlab::verdict_gitlab;

@@ -7,14 +7,14 @@ use crate::gate::{Finding, Outcome, Places, RegionVerdict, RuleId, RuleVerdict, 
 
 /// The verdict on the corpus, or on a section of it.
 #[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// The section's name; `None` is the corpus as a whole.
-    pub(super) section: Option<&'a str>,
-    pub(super) verdict: &'a Verdict,
+    pub(crate) section: Option<&'a str>,
+    pub(crate) verdict: &'a Verdict,
 }
 
 /// The corpus, then its sections.
-pub(super) fn parts(verdict: &Verdict) -> impl Iterator<Item = Part<'_>> {
+pub(crate) fn parts(verdict: &Verdict) -> impl Iterator<Item = Part<'_>> {
     let sections =
         verdict.sections.iter().map(|section| Part { section: Some(&section.name), verdict: &section.verdict });
     std::iter::once(Part { section: None, verdict }).chain(sections)
@@ -22,15 +22,15 @@ pub(super) fn parts(verdict: &Verdict) -> impl Iterator<Item = Part<'_>> {
 
 /// A finding, and where it stands in the verdict.
 #[derive(Clone, Copy)]
-pub(super) struct Objection<'a> {
-    pub(super) part: Part<'a>,
-    pub(super) rule: &'a RuleVerdict,
-    pub(super) finding: &'a Finding,
+pub(crate) struct Objection<'a> {
+    pub(crate) part: Part<'a>,
+    pub(crate) rule: &'a RuleVerdict,
+    pub(crate) finding: &'a Finding,
 }
 
 /// How much a finding matters, as far as formats tell it apart; a greater one matters more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
+pub(crate) enum Level {
     /// Of a rule that may only inform.
     Informs,
     /// Beyond the limit that warns.
@@ -41,8 +41,20 @@ pub(super) enum Level {
     Fails,
 }
 
+impl Level {
+    /// As a word or two.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Fails => "fail",
+            Self::CannotTell => "cannot tell",
+            Self::Warns => "warn",
+            Self::Informs => "informs",
+        }
+    }
+}
+
 impl<'a> Objection<'a> {
-    pub(super) fn level(&self) -> Level {
+    pub(crate) fn level(&self) -> Level {
         match self.finding.outcome {
             _ if self.rule.informational => Level::Informs,
             Outcome::Fail => Level::Fails,
@@ -52,7 +64,7 @@ impl<'a> Objection<'a> {
     }
 
     /// The texts that it is about, beside those that its subject names: of a region that fell, texts that are gone.
-    pub(super) fn examples(&self) -> impl Iterator<Item = &'a TextExample> + use<'a> {
+    pub(crate) fn examples(&self) -> impl Iterator<Item = &'a TextExample> + use<'a> {
         let gone = match self.region() {
             Some(region) if self.finding.examples.is_empty() => &region.gone,
             _ => &self.finding.examples,
@@ -62,7 +74,7 @@ impl<'a> Objection<'a> {
     }
 
     /// What its examples are.
-    pub(super) fn examples_are(&self) -> &'static str {
+    pub(crate) fn examples_are(&self) -> &'static str {
         match self.rule.id {
             RuleId::RegionLoss | RuleId::LeafLoss | RuleId::Dilution => "gone:",
             _ => "e.g.",
@@ -70,13 +82,13 @@ impl<'a> Objection<'a> {
     }
 
     /// The region that it is about.
-    pub(super) fn region(&self) -> Option<&'a RegionVerdict> {
+    pub(crate) fn region(&self) -> Option<&'a RegionVerdict> {
         let Subject::Region { id, .. } = self.finding.subject else { return None };
         self.part.verdict.regions.iter().find(|region| region.id == id)
     }
 
     /// The row that its sentence names.
-    pub(super) fn record(&self) -> Option<&'a String> {
+    pub(crate) fn record(&self) -> Option<&'a String> {
         match &self.finding.subject {
             Subject::Leak { record, .. } => Some(record),
             Subject::BadRow { .. } => self.finding.examples.first().map(|example| &example.id),
@@ -99,7 +111,7 @@ impl<'a> Objection<'a> {
 
     /// The file and line where the first of its rows stands; the first line of `default_file` where that is not known.
     /// Paths have no leading `./`, which the readers of these formats do not compare away.
-    pub(super) fn location(&self, places: &Places, default_file: &str) -> (String, u64) {
+    pub(crate) fn location(&self, places: &Places, default_file: &str) -> (String, u64) {
         let place = self.row().and_then(|id| places.get(id));
         let (file, line) = place.map_or((default_file, 1), |place| (place.file.as_str(), place.line.max(1)));
         (visible(file.trim_start_matches("./")).into_owned(), line)
@@ -113,12 +125,12 @@ pub fn verdict_row_ids(verdict: &Verdict) -> BTreeSet<&str> {
 }
 
 /// The findings of one rule, as the verdict orders them: worst first.
-pub(super) fn of_rule<'a>(part: Part<'a>, rule: &'a RuleVerdict) -> impl Iterator<Item = Objection<'a>> {
+pub(crate) fn of_rule<'a>(part: Part<'a>, rule: &'a RuleVerdict) -> impl Iterator<Item = Objection<'a>> {
     rule.findings.iter().map(move |finding| Objection { part, rule, finding })
 }
 
 /// All findings, worst first; among equals those of the corpus come first, then the order of rules.
-pub(super) fn objections(verdict: &Verdict) -> Vec<Objection<'_>> {
+pub(crate) fn objections(verdict: &Verdict) -> Vec<Objection<'_>> {
     let mut all: Vec<_> =
         parts(verdict).flat_map(|part| part.verdict.rules.iter().flat_map(move |rule| of_rule(part, rule))).collect();
     all.sort_by_key(|objection| std::cmp::Reverse(objection.level()));

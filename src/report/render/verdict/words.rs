@@ -20,7 +20,7 @@ const QUOTED: usize = 60;
 const NAMED: usize = 3;
 
 /// A finding in one sentence: where, the figures, and the limit.
-pub(super) fn finding_message(found: &Objection<'_>) -> String {
+pub(crate) fn finding_message(found: &Objection<'_>) -> String {
     let Objection { part, rule, finding } = found;
     let said = if finding.outcome == Outcome::Inconclusive { cannot_tell(found) } else { objection(found) };
     let said = match part.section {
@@ -40,7 +40,7 @@ pub(super) fn finding_message(found: &Objection<'_>) -> String {
 }
 
 /// [`finding_message`] with the examples, on one line.
-pub(super) fn finding_text(found: &Objection<'_>) -> String {
+pub(crate) fn finding_text(found: &Objection<'_>) -> String {
     let message = finding_message(found);
     match examples(found.examples()) {
         Some(examples) => format!("{message}; {} {examples}", found.examples_are()),
@@ -49,13 +49,13 @@ pub(super) fn finding_text(found: &Objection<'_>) -> String {
 }
 
 /// The first few examples: the text where it may be shown, else the id.
-pub(super) fn examples<'a>(examples: impl IntoIterator<Item = &'a TextExample>) -> Option<String> {
+pub(crate) fn examples<'a>(examples: impl IntoIterator<Item = &'a TextExample>) -> Option<String> {
     let shown: Vec<String> = examples.into_iter().take(NAMED).map(example).collect();
     (!shown.is_empty()).then(|| join(&shown))
 }
 
 /// An id, with its text where it may be shown.
-pub(super) fn example(example: &TextExample) -> String {
+pub(crate) fn example(example: &TextExample) -> String {
     let id = id(&example.id);
     example.text.as_ref().map_or(id.clone(), |text| format!("{id} “{}”", quoted(text)))
 }
@@ -216,7 +216,7 @@ fn counts(found: &Objection<'_>) -> Option<String> {
 }
 
 /// A rule's figure.
-pub(super) fn figure(rule: RuleId, value: f64) -> String {
+pub(crate) fn figure(rule: RuleId, value: f64) -> String {
     match rule.rule().unit {
         Unit::Ratio | Unit::Share => percent(value),
         Unit::Count => count(value.max(0.0).round() as u64),
@@ -225,12 +225,12 @@ pub(super) fn figure(rule: RuleId, value: f64) -> String {
 }
 
 /// A rule's limit: no decimal that says nothing.
-pub(super) fn limit_figure(rule: RuleId, limit: f64) -> String {
+pub(crate) fn limit_figure(rule: RuleId, limit: f64) -> String {
     figure(rule, limit).replace(".0%", "%")
 }
 
 /// The outcome as a word.
-pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
+pub(crate) fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "pass",
         Outcome::Warn => "warn",
@@ -240,7 +240,7 @@ pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
 }
 
 /// A rule's outcome as a word or two.
-pub(super) fn rule_outcome(rule: &RuleVerdict) -> &'static str {
+pub(crate) fn rule_outcome(rule: &RuleVerdict) -> &'static str {
     match rule.outcome {
         _ if rule.not_applied.is_some() => "not applied",
         Outcome::Warn if rule.informational => "informs",
@@ -249,12 +249,12 @@ pub(super) fn rule_outcome(rule: &RuleVerdict) -> &'static str {
 }
 
 /// The verdict in one line.
-pub(super) fn headline(verdict: &Verdict) -> String {
+pub(crate) fn headline(verdict: &Verdict) -> String {
     format!("{}: {}", outcome_word(verdict.outcome).to_uppercase(), figures(verdict))
 }
 
 /// The verdict in one line, without its outcome.
-pub(super) fn figures(verdict: &Verdict) -> String {
+pub(crate) fn figures(verdict: &Verdict) -> String {
     let mut figures = vec![rules_said(verdict), texts(verdict)];
     figures.extend(changes(verdict));
     figures.join(" · ")
@@ -301,7 +301,7 @@ fn changes(verdict: &Verdict) -> Option<String> {
 }
 
 /// What there is to know of the comparison, beside its outcome.
-pub(super) fn notes(verdict: &Verdict) -> Vec<String> {
+pub(crate) fn notes(verdict: &Verdict) -> Vec<String> {
     let mut notes = Vec::new();
     let current = &verdict.current;
     let left_out: Vec<String> = [
@@ -330,7 +330,7 @@ pub(super) fn notes(verdict: &Verdict) -> Vec<String> {
 }
 
 /// What the region test could have found.
-pub(super) fn sensitivity(sensitivity: &Sensitivity) -> String {
+pub(crate) fn sensitivity(sensitivity: &Sensitivity) -> String {
     let mut sentence = uppercase_first(&found_in(sensitivity));
     sentence += &format!(
         "; one of three quarters in {} of them, one of half in {}",
@@ -370,7 +370,7 @@ fn loss(detect: f64) -> String {
 }
 
 /// What is known of the new texts.
-pub(super) fn added(added: &AddedSummary) -> String {
+pub(crate) fn added(added: &AddedSummary) -> String {
     format!(
         "{} of {} {} unlike the baseline ({}, {} would be expected); {} nearly {} it ({}).",
         count(added.outliers),
@@ -385,7 +385,7 @@ pub(super) fn added(added: &AddedSummary) -> String {
 }
 
 /// The regions that fell: significantly, or by a finding.
-pub(super) fn fell(verdict: &Verdict) -> Vec<&RegionVerdict> {
+pub(crate) fn fell(verdict: &Verdict) -> Vec<&RegionVerdict> {
     let named: BTreeSet<u32> = verdict
         .rules
         .iter()
@@ -401,14 +401,14 @@ pub(super) fn fell(verdict: &Verdict) -> Vec<&RegionVerdict> {
 }
 
 /// The rules that could not be applied, and why; `None` where all were.
-pub(super) fn not_applied(verdict: &Verdict) -> Option<String> {
+pub(crate) fn not_applied(verdict: &Verdict) -> Option<String> {
     let why = |rule: &RuleVerdict| Some(format!("{} ({})", rule.id, why_not(verdict, rule.not_applied?)));
     let rules: Vec<String> = verdict.rules.iter().filter_map(why).collect();
     (!rules.is_empty()).then(|| format!("Not applied: {}.", rules.join(", ")))
 }
 
 /// Why a rule could not be applied.
-pub(super) fn why_not(verdict: &Verdict, reason: NotApplied) -> &'static str {
+pub(crate) fn why_not(verdict: &Verdict, reason: NotApplied) -> &'static str {
     match reason {
         NotApplied::NoBaseline => "the baseline has no such figure",
         NotApplied::CompactBaseline => "the baseline keeps no sample of texts",
@@ -421,7 +421,7 @@ pub(super) fn why_not(verdict: &Verdict, reason: NotApplied) -> &'static str {
 }
 
 /// What to do next, most pressing first; never empty. Nothing of the corpus is in it.
-pub(super) fn next_steps(verdict: &Verdict) -> Vec<String> {
+pub(crate) fn next_steps(verdict: &Verdict) -> Vec<String> {
     let mut steps = Vec::new();
     for outcome in [Outcome::Fail, Outcome::Inconclusive, Outcome::Warn] {
         for id in RuleId::ALL {
@@ -490,17 +490,17 @@ fn uppercase_first(text: &str) -> String {
 }
 
 /// What a rule measured, `–` where that is not one figure.
-pub(super) fn value(rule: &RuleVerdict) -> String {
+pub(crate) fn value(rule: &RuleVerdict) -> String {
     rule.value.map_or_else(|| "–".to_owned(), |value| figure(rule.id, value))
 }
 
 /// The same of the baseline.
-pub(super) fn baseline(rule: &RuleVerdict) -> String {
+pub(crate) fn baseline(rule: &RuleVerdict) -> String {
     rule.baseline.map_or_else(|| "–".to_owned(), |baseline| figure(rule.id, baseline))
 }
 
 /// A limit with its side, `–` where there is none.
-pub(super) fn limit(rule: RuleId, limit: Option<f64>) -> String {
+pub(crate) fn limit(rule: RuleId, limit: Option<f64>) -> String {
     let side = if rule.rule().lower_is_worse { '<' } else { '>' };
     limit.map_or_else(|| "–".to_owned(), |limit| format!("{side} {}", limit_figure(rule, limit)))
 }
