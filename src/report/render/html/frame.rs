@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use minijinja::value::{Serde, Value, ValueKind, merge_maps};
-use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, HtmlEscape, State, UndefinedBehavior, context};
 use serde::Serialize;
 
 use super::super::number;
@@ -174,6 +174,10 @@ fn environment() -> Environment<'static> {
     environment.add_filter("similarity", number::similarity);
     environment.add_filter("score", number::score);
     environment.add_filter("p_value", number::p_value);
+    environment.add_filter("explained", |sentence: &str| {
+        let escaped = HtmlEscape(&fit(sentence, TEXT_COLUMNS)).to_string();
+        Value::from_safe_string(glossary::explained(&escaped))
+    });
     environment.add_filter("short", |name: &str| fit(name, 60));
     // A bar's length, of 100; whatever is there shows.
     environment.add_filter("bar", |share: f64, largest: f64| {

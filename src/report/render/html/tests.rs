@@ -6,6 +6,7 @@ use base64::Engine as _;
 
 use super::super::words;
 use super::charts::{Charts, plotly_js};
+use super::markup::markup;
 use super::*;
 use crate::map::{MapPoint, MapPoints};
 use crate::report::fixture::{self, HOSTILE};
@@ -20,21 +21,6 @@ fn unpacked(page: &str, id: &str) -> String {
     let mut text = String::new();
     flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
     text
-}
-
-/// What the browser parses as markup: the page without the contents of its style and script elements.
-fn markup(page: &str) -> String {
-    let mut markup = String::new();
-    let mut rest = page;
-    while let Some(start) = rest.find("<script").into_iter().chain(rest.find("<style")).min() {
-        let open = start + rest[start..].find('>').unwrap() + 1;
-        let close = open + rest[open..].find("</").unwrap();
-        let end = ["</script>", "</style>"];
-        let close = end.iter().filter_map(|end| rest[open..].find(end)).min().map_or(close, |close| open + close);
-        markup.push_str(&rest[..open]);
-        rest = &rest[close..];
-    }
-    markup + rest
 }
 
 #[test]

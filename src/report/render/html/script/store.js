@@ -15,7 +15,9 @@ const element = (name, attributes = {}, text = "") => {
 
 /** The text that an element holds as gzip in base64. */
 const unpack = async (id) => {
-  const bytes = Uint8Array.from(atob(byId(id).textContent), (c) => c.charCodeAt(0));
+  const base64 = byId(id).textContent;
+  // The former is new, and a tenth of a second faster.
+  const bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
 };
