@@ -119,7 +119,7 @@ fn check(encoder: &dyn Encoder, components: usize, vectors: &[f32]) -> Result<()
     } else {
         return Ok(());
     };
-    let help = "try `--precision f32` or `--device cpu`".to_owned();
+    let help = "try `--device cpu`".to_owned();
     Err(Error::Encoder { encoder: encoder.id().name.clone(), problem, help, source: None })
 }
 
