@@ -240,7 +240,12 @@ fn has_content(row: &Row) -> bool {
 fn check_paths(args: &ScreenArgs, corpus: &Corpus) -> Result<()> {
     let inputs = corpus.inputs().iter().map(|input| Path::new(input.path()));
     let beside = args.against.iter().map(Path::new).chain(args.decisions.iter().map(PathBuf::as_path));
-    let written = [
+    output::check_paths(inputs.chain(beside), written(args).chain(args.corpus.bad_rows.as_deref()))
+}
+
+/// What is written of a screening.
+fn written(args: &ScreenArgs) -> impl Iterator<Item = &Path> {
+    let files = [
         &args.output,
         &args.flagged,
         &args.scores,
@@ -249,9 +254,8 @@ fn check_paths(args: &ScreenArgs, corpus: &Corpus) -> Result<()> {
         &args.json,
         &args.markdown,
         &args.merge_accepted,
-        &args.corpus.bad_rows,
     ];
-    output::check_paths(inputs.chain(beside), written.into_iter().flatten().map(PathBuf::as_path))
+    files.into_iter().flatten().map(PathBuf::as_path)
 }
 
 /// The files that rows go to.
@@ -368,17 +372,7 @@ fn print(args: &ScreenArgs, screening: &Screening, console: &Console) -> Result<
             wrote(path, console);
         }
     }
-    let taken = [
-        &args.output,
-        &args.flagged,
-        &args.scores,
-        &args.review,
-        &args.html,
-        &args.json,
-        &args.markdown,
-        &args.merge_accepted,
-    ];
-    if taken.into_iter().flatten().any(|path| output::is_stdout(path)) {
+    if written(args).any(output::is_stdout) {
         console.note(render::screening_line(screening));
         return Ok(());
     }

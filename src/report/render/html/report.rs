@@ -13,8 +13,6 @@ use super::{ENTRIES, points};
 use crate::map::MapPoints;
 use crate::report::{Gap, Region, Report, gap_word};
 
-/// Steps that the first screen shows; the others follow when asked for.
-pub(super) const STEPS: usize = 3;
 /// Bars of a sparkline.
 const SPARK_BARS: usize = 24;
 /// Gaps that get a card; all stand in the table.
@@ -29,7 +27,6 @@ pub fn html(report: &Report, map: &MapPoints) -> String {
     let regions: Vec<(u32, String)> = report.regions.iter().map(name).collect();
     let region_names: BTreeMap<u32, String> = regions.iter().cloned().collect();
     let gaps = beside::gaps(report);
-    let steps = words::next_steps(report);
     let content = context! {
         entries => ENTRIES,
         has_charts => charts.names(),
@@ -39,8 +36,7 @@ pub fn html(report: &Report, map: &MapPoints) -> String {
         duplicate_share => words::duplicate_share(report),
         needed => words::total_needed(report),
         needs => serialized(&report.needs_augmentation),
-        next_steps => steps[..steps.len().min(STEPS)].to_vec(),
-        further_steps => steps[steps.len().min(STEPS)..].to_vec(),
+        next_steps => words::next_steps(report).into_iter().map(|step| vec![step]).collect::<Vec<_>>(),
         diversity => words::diversity(report),
         sparsity => words::sparsity(report),
         reference => beside::reference(report),

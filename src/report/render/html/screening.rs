@@ -11,7 +11,6 @@ use super::ENTRIES;
 use super::charts::{Charts, beside};
 use super::frame::{Frame, serialized};
 use super::no_map;
-use super::report::STEPS;
 use crate::ood::GroupKind;
 use crate::screen::{FlaggedGroup, FlaggedLeaf, MovedRegion, ReviewedText, Screening, ScreeningDetails, SourceRows};
 
@@ -31,7 +30,6 @@ pub fn screening_html(screening: &Screening, details: &ScreeningDetails) -> Stri
     }
     let regions = regions(screening, details);
     let region_names: BTreeMap<u32, String> = regions.iter().cloned().collect();
-    let steps = next_steps(screening);
     let topics = || screening.groups.iter().filter(|group| group.kind == GroupKind::NewTopic);
     let n_moved = moved(screening).len();
     let content = context! {
@@ -46,8 +44,7 @@ pub fn screening_html(screening: &Screening, details: &ScreeningDetails) -> Stri
         shift => serialized(&screening.shift),
         topics => topics().count(),
         topic_rows => topics().map(|group| group.rows).sum::<u64>(),
-        next_steps => steps[..steps.len().min(STEPS)].to_vec(),
-        further_steps => steps[steps.len().min(STEPS)..].to_vec(),
+        next_steps => next_steps(screening).into_iter().map(|step| vec![step]).collect::<Vec<_>>(),
         found => verdict(screening),
         warnings => warnings(screening),
         has_map => details.map.is_some(),

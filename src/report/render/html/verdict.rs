@@ -13,7 +13,6 @@ use super::ENTRIES;
 use super::charts::Charts;
 use super::frame::{Frame, serialized};
 use super::no_map;
-use super::report::STEPS;
 use super::screening::class;
 use crate::gate::{AddedSummary, Outcome, RegionVerdict, RuleVerdict, Verdict};
 use crate::map::MapPoints;
@@ -22,7 +21,6 @@ use crate::map::MapPoints;
 /// point. Texts stand in it only where verdict and map have them.
 #[must_use]
 pub fn verdict_html(verdict: &Verdict, map: Option<&MapPoints>) -> String {
-    let steps = words::next_steps(verdict);
     let all: Vec<Part<'_>> = parts(verdict).collect();
     let (whole, sections) = all.split_first().expect("the corpus itself is the first part");
     let content = context! {
@@ -31,8 +29,7 @@ pub fn verdict_html(verdict: &Verdict, map: Option<&MapPoints>) -> String {
         class => class_of(verdict.outcome),
         exit_code => verdict.exit_code,
         figures => words::figures(verdict),
-        next_steps => steps.iter().take(STEPS).map(|step| coded(step)).collect::<Vec<_>>(),
-        further_steps => steps.iter().skip(STEPS).map(|step| coded(step)).collect::<Vec<_>>(),
+        next_steps => words::next_steps(verdict).iter().map(|step| coded(step)).collect::<Vec<_>>(),
         baseline => serialized(&verdict.baseline),
         current => serialized(&verdict.current),
         precision => serialized(&verdict.precision),

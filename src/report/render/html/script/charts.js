@@ -2,8 +2,6 @@
 
 const charts = JSON.parse(byId("charts").textContent);
 
-const themedAxis = () => ({ gridcolor: color("line"), linecolor: color("line"), zerolinecolor: color("line") });
-
 /** A chart's data and layout in the colours of the theme. */
 const themed = (chart) => {
   const { data, layout } = structuredClone({ data: chart.data, layout: chart.layout });
@@ -41,7 +39,6 @@ const drawCharts = () => {
 /** Runs plotly.js, which the page holds packed. It makes functions of text for WebGL; the policy allows no `eval`, but scripts
  * that carry the nonce, so that is how they are made. */
 const runPlotly = async () => {
-  const nonce = document.currentScript?.nonce ?? byId("map").ownerDocument.querySelector("script[nonce]").nonce;
   const run = (source) => {
     const script = element("script", {}, source);
     script.nonce = nonce;

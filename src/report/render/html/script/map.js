@@ -12,6 +12,8 @@ const NAMES_DRAWN = 40;
 const LETTER = 800;
 /** Scores from which a point has the next colour: shares of the points that lie below. */
 const SCORE_SHARES = [0, 0.5, 0.75, 0.9, 0.95, 0.99];
+/** Steps between the lowest score and the highest. */
+const SCORE_STEPS = 999;
 const MARKS = { r: "to review", f: "flagged", g: "gone", a: "added" };
 
 const hasWebgl = () => {
@@ -51,14 +53,17 @@ const drawMap = async (points) => {
     const keys = points.regions.filter(({ id }) => present.has(id));
     return { keys: keys.map(({ id, name, slot }) => ({ name, slot, of: id })), key: (i) => points.region[i] };
   };
+  /** The score that a step stands for. */
+  const scoreAt = (step) => {
+    const [low, high] = points.scores;
+    return (low + ((high - low) * step) / SCORE_STEPS).toPrecision(3);
+  };
   const byScore = () => {
     const sorted = points.score.filter((score) => score >= 0).sort((a, b) => a - b);
     if (sorted.length === 0) return false;
     const from = SCORE_SHARES.map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
-    const [low, high] = points.scores;
-    const value = (step) => (low + ((high - low) * step) / 999).toPrecision(3);
     const keys = from.map((step, i) => ({
-      name: i === 0 ? `up to ${value(from[1])}` : `from ${value(step)} (highest ${Math.round(100 * (1 - SCORE_SHARES[i]))} %)`,
+      name: i === 0 ? `up to ${scoreAt(from[1])}` : `from ${scoreAt(step)} (highest ${Math.round(100 * (1 - SCORE_SHARES[i]))} %)`,
       slot: `score-${i}`,
       of: i,
     }));
@@ -229,7 +234,7 @@ const drawMap = async (points) => {
       points.side.includes("r") && sides["cr".indexOf(points.side[i])],
       MARKS[points.mark[i]],
       regionNames.get(points.region[i]),
-      points.score[i] >= 0 && "score " + (points.scores[0] + ((points.scores[1] - points.scores[0]) * points.score[i]) / 999).toPrecision(3),
+      points.score[i] >= 0 && "score " + scoreAt(points.score[i]),
       points.source.names[points.source.of[i]] && "source " + points.source.names[points.source.of[i]],
       points.label.names[points.label.of[i]] && "label " + points.label.names[points.label.of[i]],
     ];

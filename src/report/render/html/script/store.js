@@ -2,6 +2,7 @@
 // shown by `textContent`; nothing in these scripts writes markup.
 
 const root = document.documentElement;
+const { nonce } = document.currentScript;
 const byId = (id) => document.getElementById(id);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 

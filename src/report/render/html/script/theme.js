@@ -15,3 +15,4 @@ const color = (name) => {
   probe.style.color = `var(--${name})`;
   return getComputedStyle(probe).color;
 };
+const themedAxis = () => ({ gridcolor: color("line"), linecolor: color("line"), zerolinecolor: color("line") });
