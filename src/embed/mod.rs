@@ -1,5 +1,6 @@
 //! From text to unit vectors.
 
+mod agreement;
 mod artifacts;
 mod bad_rows;
 mod batch;
@@ -15,6 +16,7 @@ mod tally;
 mod tokenize;
 mod transformer;
 
+pub use agreement::Agreement;
 pub use artifacts::{
     ArtifactOptions, Artifacts, HubOptions, KnownEncoder, Manifest, OnDownload, Place, Verification, Weights,
 };

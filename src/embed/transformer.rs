@@ -1,10 +1,13 @@
 //! The encoder made of a tokenizer, a transformer and a pooling.
 
+use std::sync::Mutex;
+
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
-use super::artifacts::{Artifacts, Weights};
+use super::agreement::{self, Agreement};
+use super::artifacts::{Artifacts, Verification, Weights};
 use super::device::{Device, OpenDevice};
 use super::kernel::Level;
 use super::model::{self, Model, PackedBert, Scratch};
@@ -30,8 +33,8 @@ pub struct TransformerEncoder {
 
 /// How the forward pass runs.
 enum Forward {
-    /// On a CPU, many texts at once without padding.
-    Packed(PackedBert),
+    /// On a CPU, many texts at once without padding; and the buffers of workers that are idle.
+    Packed(PackedBert, Mutex<Vec<Scratch>>),
     /// On a CPU, text by text: no padding, and no text can change another's vector.
     OneByOne(Box<dyn Model>),
     /// On a GPU, batches padded on the right.
@@ -45,6 +48,26 @@ impl TransformerEncoder {
     /// If a file cannot be read, or if tokenizer, configuration and weights do not fit each other.
     pub fn load(artifacts: &Artifacts, device: &OpenDevice) -> Result<Self> {
         Self::load_in(artifacts, device, Precision::F32)
+    }
+
+    /// Builds the encoder in the precision that is fastest on this processor, of those in which its vectors stay near those
+    /// in f32 ([`Agreement::expected`]). For the encoder inside the binary that is known, for another it is measured.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); and if a forward pass fails.
+    pub fn load_fastest(artifacts: &Artifacts, device: &OpenDevice) -> Result<Self> {
+        let faster = if device.device == Device::Cpu { Level::best().faster_than_f32() } else { &[] };
+        if let (Verification::Embedded, [fastest, ..]) = (artifacts.verification, faster) {
+            return Self::load_in(artifacts, device, *fastest);
+        }
+        let in_f32 = Self::load(artifacts, device)?;
+        for &precision in faster.iter().filter(|_| matches!(in_f32.forward, Forward::Packed(..))) {
+            let encoder = Self::load_in(artifacts, device, precision)?;
+            if agreement::measure(&encoder, &in_f32)?.holds(Agreement::expected(precision)) {
+                return Ok(encoder);
+            }
+        }
+        Ok(in_f32)
     }
 
     /// Builds the encoder in the given precision.
@@ -69,7 +92,7 @@ impl TransformerEncoder {
         let weights = load_weights(&artifacts.weights, &device.candle, |e| failed("weights cannot be read", e.into()))?;
         let (forward, dim) = Forward::load(&config, weights, device, *max_tokens, precision)
             .map_err(|e| failed("the network cannot be built from its configuration and weights", e.into()))?;
-        if precision != Precision::F32 && !matches!(forward, Forward::Packed(_)) {
+        if precision != Precision::F32 && !matches!(forward, Forward::Packed(..)) {
             return Err(Error::Setting {
                 setting: "precision",
                 expected: "f32, or an encoder of the BERT family on the CPU".to_owned(),
@@ -137,7 +160,7 @@ impl Forward {
                 candle_core::bail!("expected at most {} tokens per text, got {max_tokens}", model.max_tokens());
             }
             let dim = model.hidden_size();
-            return Ok((Self::Packed(model), dim));
+            return Ok((Self::Packed(model, Mutex::default()), dim));
         }
         let model = model::load(config, weights)?;
         let dim = model.hidden_size();
@@ -146,7 +169,7 @@ impl Forward {
 
     fn encode(&self, batch: &[TokenizedText], dim: usize, pooling: Pooling) -> candle_core::Result<Vec<f32>> {
         match self {
-            Self::Packed(model) => encode_packed(model, batch, dim, pooling),
+            Self::Packed(model, idle) => encode_packed(model, idle, batch, dim, pooling),
             Self::OneByOne(model) => encode_one_by_one(model.as_ref(), batch, dim, pooling),
             Self::Padded(model, device) => encode_padded(model.as_ref(), batch, dim, pooling, device),
         }
@@ -155,6 +178,7 @@ impl Forward {
 
 fn encode_packed(
     model: &PackedBert,
+    idle: &Mutex<Vec<Scratch>>,
     batch: &[TokenizedText],
     dim: usize,
     pooling: Pooling,
@@ -177,13 +201,18 @@ fn encode_packed(
         shares.push((texts, out));
         (texts_left, vectors_left) = (rest, rest_out);
     }
-    shares.into_par_iter().try_for_each_init(Scratch::default, |scratch, (texts, out)| {
+    shares.into_par_iter().try_for_each(|(texts, out)| {
+        let scratch = idle.lock().ok().and_then(|mut idle| idle.pop());
+        let mut scratch = scratch.unwrap_or_default();
         let ids: Vec<&[u32]> = texts.iter().map(|text| text.ids.as_slice()).collect();
-        let mut token_vectors = model.forward(&ids, scratch)?;
+        let mut token_vectors = model.forward(&ids, &mut scratch)?;
         for (ids, out) in ids.iter().zip(out.chunks_exact_mut(dim)) {
             let (own, rest) = token_vectors.split_at(ids.len() * dim);
             pooling.pool(own, out);
             token_vectors = rest;
+        }
+        if let Ok(mut idle) = idle.lock() {
+            idle.push(scratch);
         }
         candle_core::Result::Ok(())
     })?;

@@ -48,7 +48,7 @@ impl Profile {
     fn check_mergeable(&self, other: &Self) -> Result<()> {
         if let Some(EncoderDifference { field, ours, theirs }) = self.encoder.difference(&other.encoder) {
             let help = match field {
-                "precision" => "profile all parts on one kind of device",
+                "precision" => "profile all parts on one kind of device and in one `--precision`",
                 _ => "profile all parts with one encoder",
             };
             return Err(refused(&format!("the encoder's {field}"), &ours, &theirs, help));

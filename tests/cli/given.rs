@@ -13,6 +13,7 @@ pub(crate) fn command(folder: &Path, line: &str) -> Command {
         .current_dir(folder)
         .env("SEMCOV_CACHE", "none")
         .env("SEMCOV_VECTORS", "vector")
+        .env("SEMCOV_PRECISION", "f32")
         .env("NO_COLOR", "1")
         .env_remove("CI")
         .env_remove("GITHUB_ACTIONS")

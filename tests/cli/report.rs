@@ -22,7 +22,12 @@ static FIRST: LazyLock<(tempfile::TempDir, String)> = LazyLock::new(|| {
 
 fn semcov(arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("semcov"));
-    command.args(arguments).env_remove("SEMCOV_CACHE").env("HF_HUB_OFFLINE", "1").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_remove("SEMCOV_CACHE")
+        .env("SEMCOV_PRECISION", "f32")
+        .env("HF_HUB_OFFLINE", "1")
+        .stdin(Stdio::null());
     command
 }
 
@@ -305,4 +310,26 @@ fn every_output_is_written_whole() {
     let read: Value =
         serde_json::from_str(&std::fs::read_to_string(folder.path().join("report.json")).unwrap()).unwrap();
     assert_eq!(read, report());
+}
+
+/// Vectors are made in the precision of the profile that they are compared with.
+#[test]
+fn auto_follows_the_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let profile = path(folder.path(), "support.semcov");
+    let cache = path(folder.path(), "cache");
+    let in_bf16 = ["profile", "fit", EXAMPLE, "-o", &profile, "--cache", &cache, "--precision", "bf16"];
+    assert!(stderr(&run(&in_bf16)).contains("on cpu, in bf16"));
+    let commands: [&[&str]; 3] =
+        [&["gate", EXAMPLE, "--baseline"], &["screen", EXAMPLE, "--against"], &["report", EXAMPLE, "--reference"]];
+    for command in commands {
+        let mut arguments = command.to_vec();
+        arguments.extend([profile.as_str(), "--cache", &cache, "--pending", "none"]);
+        let arguments = &arguments[..arguments.len() - if command[0] == "gate" { 0 } else { 2 }];
+        let run_with = |precision| semcov(arguments).env("SEMCOV_PRECISION", precision).output().unwrap();
+        assert!(stderr(&run_with("auto")).contains("on cpu, in bf16"), "{}", stderr(&run_with("auto")));
+        assert!(stderr(&run_with("f32")).contains("on cpu, in f32"));
+    }
+    let refused = semcov(&["report", EXAMPLE, "--precision", "f16"]).output().unwrap();
+    assert!(stderr(&refused).contains("expected auto, f32, bf16 or int8, got f16"), "{}", stderr(&refused));
 }

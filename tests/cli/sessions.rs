@@ -176,7 +176,7 @@ fn errors() {
             "semcov report table.csv --config none.toml",
             "semcov report table.csv --text nam --config none.toml",
             "semcov report bad.jsonl --config none.toml --vectors vector",
-            "semcov report empty.jsonl --config none.toml",
+            "semcov report empty.jsonl --config none.toml --precision f32",
             "semcov report table.csv",
             "semcov report table.csv --text name --config none.toml --device gpu",
             "semcov report table.csv --text name --config none.toml --device cuda:3",

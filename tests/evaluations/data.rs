@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use semcov::corpus::{Corpus, CorpusOptions};
 use semcov::embed::{
-    Artifacts, BadRowLimit, EmbedOptions, EmbeddedCorpus, Encoder, OpenDevice, TransformerEncoder, embed_corpus,
+    Artifacts, BadRowLimit, EmbedOptions, EmbeddedCorpus, Encoder, OpenDevice, Precision, TransformerEncoder,
+    embed_corpus,
 };
 use semcov::progress::Silent;
 use semcov::vectors::{EmbeddingMatrix, VectorStore};
@@ -20,28 +21,32 @@ pub(crate) struct Split {
 }
 
 /// CLINC150's splits by name, embedded by the encoder inside the binary.
-pub(crate) static CLINC: LazyLock<Option<BTreeMap<String, Split>>> = LazyLock::new(|| {
-    let (file, options) =
-        (clinc_file(), CorpusOptions { source: Some("split".to_owned()), ..CorpusOptions::default() });
-    load(&file, &options, |embedded, row| embedded.records.sources.get(row).unwrap().to_owned())
-});
+pub(crate) static CLINC: LazyLock<Option<BTreeMap<String, Split>>> = LazyLock::new(|| clinc_in(Precision::F32));
 
 /// SNIPS, all of it in one split.
 pub(crate) static SNIPS: LazyLock<Option<Split>> = LazyLock::new(|| {
-    load(&folder().join("snips/snips.jsonl"), &CorpusOptions::default(), |_, _| String::new())?.remove("")
+    load(&folder().join("snips/snips.jsonl"), &CorpusOptions::default(), Precision::F32, |_, _| String::new())?
+        .remove("")
 });
+
+/// CLINC150's splits by name, embedded in a precision.
+pub(crate) fn clinc_in(precision: Precision) -> Option<BTreeMap<String, Split>> {
+    let options = CorpusOptions { source: Some("split".to_owned()), ..CorpusOptions::default() };
+    load(&clinc_file(), &options, precision, |embedded, row| embedded.records.sources.get(row).unwrap().to_owned())
+}
 
 /// The splits of a file; `split_of` names that of a row. `None` where there is no such file.
 fn load(
     file: &Path,
     options: &CorpusOptions,
+    precision: Precision,
     split_of: impl Fn(&EmbeddedCorpus, usize) -> String,
 ) -> Option<BTreeMap<String, Split>> {
     if !file.is_file() {
         eprintln!("SKIPPED: {} is absent; name the folder of the shared corpora with SEMCOV_DATA", file.display());
         return None;
     }
-    let (_, embedded) = embed(file, options);
+    let (_, embedded) = embed_in(file, options, precision);
     let mut splits: BTreeMap<String, Split> = BTreeMap::new();
     let mut rows: Vec<usize> = (0..embedded.records.len()).collect();
     rows.sort_by_key(|&row| embedded.records.text(row));
@@ -78,9 +83,14 @@ pub(crate) fn clinc_rows(split: &str) -> Vec<(String, String)> {
 
 /// A file, embedded by the encoder inside the binary; what was embedded once is kept.
 pub(crate) fn embed(file: &Path, options: &CorpusOptions) -> (Corpus, EmbeddedCorpus) {
+    embed_in(file, options, Precision::F32)
+}
+
+fn embed_in(file: &Path, options: &CorpusOptions, precision: Precision) -> (Corpus, EmbeddedCorpus) {
     let inputs = [file.to_str().unwrap().to_owned()];
     let corpus = Corpus::open(&inputs, options).unwrap();
-    let encoder = TransformerEncoder::load(&Artifacts::embedded().unwrap(), &OpenDevice::cpu()).unwrap();
+    let artifacts = Artifacts::embedded().unwrap();
+    let encoder = TransformerEncoder::load_in(&artifacts, &OpenDevice::cpu(), precision).unwrap();
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evaluation-vectors");
     let store = VectorStore::open(&cache, encoder.id()).unwrap();
     let options = EmbedOptions {

@@ -14,6 +14,7 @@ mod gate;
 mod lift;
 mod map;
 mod outliers;
+mod precision;
 mod profiles;
 mod screening;
 mod shift;

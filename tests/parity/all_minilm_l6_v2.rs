@@ -6,15 +6,21 @@ use std::sync::LazyLock;
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use proptest::prelude::*;
-use semcov::embed::{Artifacts, Encoder, OpenDevice, Pooling, TokenizedText, TransformerEncoder, Weights, model};
+use semcov::embed::{
+    Agreement, Artifacts, Encoder, OpenDevice, Pooling, Precision, TokenizedText, TransformerEncoder, Weights, model,
+};
 use serde::Deserialize;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/all-MiniLM-L6-v2");
 
-static ENCODER: LazyLock<TransformerEncoder> = LazyLock::new(|| {
+/// In every precision, f32 first.
+static ENCODERS: LazyLock<[TransformerEncoder; 3]> = LazyLock::new(|| {
     let artifacts = Artifacts::embedded().expect("the feature is on");
-    TransformerEncoder::load(&artifacts, &OpenDevice::cpu()).unwrap()
+    [Precision::F32, Precision::Bf16, Precision::Int8]
+        .map(|precision| TransformerEncoder::load_in(&artifacts, &OpenDevice::cpu(), precision).unwrap())
 });
+
+static ENCODER: LazyLock<&TransformerEncoder> = LazyLock::new(|| &ENCODERS[0]);
 
 #[derive(Deserialize)]
 struct Golden {
@@ -86,15 +92,29 @@ fn the_packed_forward_pass_agrees_with_candle() {
     }
 }
 
+/// What lets the fastest precision be taken without measuring, for this encoder.
+#[test]
+fn lower_precisions_stay_near_sentence_transformers() {
+    let tokenized = tokenize(&golden_texts());
+    for encoder in &*ENCODERS {
+        let found = Agreement::of(&encoder.encode(&tokenized).unwrap(), &golden_vectors(), 384);
+        println!("{}: mean {:.6}, least {:.6}", encoder.id().precision, found.mean, found.least);
+        let precision = encoder.id().precision.parse().unwrap();
+        assert!(found.holds(Agreement::expected(precision)), "{precision}: {found:?}");
+    }
+}
+
 #[test]
 fn the_number_of_threads_changes_no_byte() {
     let tokenized = tokenize(&golden_texts());
-    let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| ENCODER.encode(&tokenized).unwrap())
-    };
-    let alone = on(1);
-    assert!(alone == on(2) && alone == on(3));
+    for encoder in &*ENCODERS {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| encoder.encode(&tokenized).unwrap())
+        };
+        let alone = on(1);
+        assert!(alone == on(2) && alone == on(3), "{}", encoder.id().precision);
+    }
 }
 
 #[test]
@@ -122,10 +142,12 @@ proptest! {
                 TokenizedText { ids: ids.collect(), truncated: 0 }
             })
             .collect();
-        let together = ENCODER.encode(&batch).unwrap();
-        for (i, text) in batch.iter().enumerate() {
-            let alone = ENCODER.encode(std::slice::from_ref(text)).unwrap();
-            prop_assert_eq!(&together[i * 384..][..384], alone.as_slice());
+        for encoder in &*ENCODERS {
+            let together = encoder.encode(&batch).unwrap();
+            for (i, text) in batch.iter().enumerate() {
+                let alone = encoder.encode(std::slice::from_ref(text)).unwrap();
+                prop_assert_eq!(&together[i * 384..][..384], alone.as_slice());
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use candle_core::{DType, Device, IndexOp, Tensor};
 use candle_nn::VarBuilder;
 use semcov::embed::{
-    ArtifactOptions, Artifacts, Encoder, OpenDevice, Pooling, TokenizedText, TransformerEncoder, Verification, Weights,
-    model,
+    Agreement, ArtifactOptions, Artifacts, Encoder, OpenDevice, Pooling, Precision, TokenizedText, TransformerEncoder,
+    Verification, Weights, model,
 };
 
 const FAMILIES: [(&str, Pooling, &str); 7] = [
@@ -136,6 +136,25 @@ fn every_text_alone_agrees_with_sentence_transformers() {
             again.chunks_exact(encoder.id().dim).rev().eq(rows.iter().map(Vec::as_slice)),
             "{family}: bytes differ"
         );
+    }
+}
+
+/// A precision is taken only where it holds its bound, on texts that it was not chosen with; where there is but f32, that.
+#[test]
+fn the_fastest_precision_stays_near_f32() {
+    for (family, ..) in FAMILIES {
+        let artifacts = artifacts(family);
+        let [in_f32, fastest] = [TransformerEncoder::load, TransformerEncoder::load_fastest]
+            .map(|load| load(&artifacts, &OpenDevice::cpu()).unwrap());
+        let tokenized = tokenize(&artifacts);
+        let [expected, found] = [&in_f32, &fastest].map(|encoder| encoder.encode(&tokenized).unwrap());
+        let found = Agreement::of(&found, &expected, in_f32.id().dim);
+        println!("{family}: {}, {found:?}", fastest.id().precision);
+        let precision: Precision = fastest.id().precision.parse().unwrap();
+        assert!(found.holds(Agreement::expected(precision)), "{family}, {precision}: {found:?}");
+        if precision != Precision::F32 {
+            assert!(["bert-mean", "bert-cls", "xlm-roberta"].contains(&family), "{family} has kernels for f32 alone");
+        }
     }
 }
 

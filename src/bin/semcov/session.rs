@@ -9,7 +9,7 @@ use semcov::Error;
 use semcov::corpus::{BadRow, Corpus, CorpusOptions, Original, Record, Row};
 use semcov::embed::{
     self, ArtifactOptions, Artifacts, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions,
-    TransformerEncoder,
+    Precision, TransformerEncoder,
 };
 use semcov::profile::{Profile, ProfileParams, SampleParams};
 use semcov::progress::Progress;
@@ -31,6 +31,10 @@ pub(crate) struct Session {
     pub config: Option<PathBuf>,
     max_bad_rows: BadRowLimit,
     device: Device,
+    /// `None` if it is to be chosen.
+    precision: Option<Precision>,
+    /// The precision of the first profile that vectors are to be compared with.
+    followed: OnceLock<Precision>,
     bad_rows: Option<PathBuf>,
     /// Loaded at the first use: a corpus that brings its vectors needs none.
     encoder: OnceLock<TransformerEncoder>,
@@ -179,6 +183,8 @@ impl Session {
     ) -> Result<Self> {
         let max_bad_rows = settings.max_bad_rows.as_deref().context("max-bad-rows has a default")?.parse()?;
         let device = settings.device.as_deref().context("device has a default")?.parse()?;
+        let precision = settings.precision.as_deref().context("precision has a default")?;
+        let precision = (precision != "auto").then(|| precision.parse()).transpose()?;
         if let Some(threads) = settings.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
         }
@@ -186,7 +192,23 @@ impl Session {
         note_inputs(&corpus, console);
         let bad_rows = args.bad_rows.clone();
         let config = args.config.clone().or_else(|| crate::settings::nearest(&std::env::current_dir().ok()?));
-        Ok(Self { settings, corpus, config, max_bad_rows, device, bad_rows, encoder: OnceLock::new() })
+        Ok(Self {
+            settings,
+            corpus,
+            config,
+            max_bad_rows,
+            device,
+            precision,
+            followed: OnceLock::new(),
+            bad_rows,
+            encoder: OnceLock::new(),
+        })
+    }
+
+    /// Has vectors made in the precision of a profile that they will be compared with, unless one was asked for. Of
+    /// several profiles the first counts.
+    pub(crate) fn follow(&self, profile: &Profile) {
+        let _ = self.followed.set(profile.encoder.precision.parse().unwrap_or_default());
     }
 
     /// Opens another corpus with this one's settings, except for its text column and its vectors. A column of ids,
@@ -245,6 +267,7 @@ impl Session {
     /// What was named beside the corpus, to compare with.
     pub(crate) fn reference_of(&self, beside: Beside<'_>, console: &Console) -> Result<Reference> {
         if let Some(profile) = beside.profile()? {
+            self.follow(&profile);
             return Ok(Reference::of_profile(beside.inputs[0].clone(), profile));
         }
         let corpus = self.open_beside(beside, console)?;
@@ -272,6 +295,7 @@ impl Session {
     pub(crate) fn against(&self, args: &ScreenArgs, console: &Console) -> Result<ScreenReference> {
         let beside = Beside::from(args);
         if let Some(profile) = beside.profile()? {
+            self.follow(&profile);
             return Ok(ScreenReference::new(beside.inputs[0].clone(), profile));
         }
         let corpus = self.open_beside(beside, console)?;
@@ -511,8 +535,15 @@ impl Session {
         for warning in &artifacts.warnings {
             console.warn(warning);
         }
-        let encoder = TransformerEncoder::load(&artifacts, &device)?;
-        console.note(format_args!("encoder {name} on {}", encoder.device()));
+        let followed = self.followed.get().filter(|_| device.device == Device::Cpu);
+        let encoder = match (self.precision, followed) {
+            (Some(asked_for), _) => TransformerEncoder::load_in(&artifacts, &device, asked_for)?,
+            // Another encoder than the profile's may not have its precision. What follows from that is told later.
+            (None, Some(&followed)) => TransformerEncoder::load_in(&artifacts, &device, followed)
+                .or_else(|_| TransformerEncoder::load_fastest(&artifacts, &device))?,
+            (None, None) => TransformerEncoder::load_fastest(&artifacts, &device)?,
+        };
+        console.note(format_args!("encoder {name} on {}, in {}", encoder.device(), encoder.id().precision));
         Ok(self.encoder.get_or_init(|| encoder))
     }
 

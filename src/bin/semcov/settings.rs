@@ -77,6 +77,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DEVICE", env = "SEMCOV_DEVICE", help_heading = "Embedding")]
     pub device: Option<String>,
 
+    /// Arithmetic of the encoder: auto, f32, bf16, int8; auto takes that of the profile it is compared with, else the fastest
+    /// whose vectors stay near those in f32 [default: auto]
+    #[arg(long, value_name = "PRECISION", env = "SEMCOV_PRECISION", help_heading = "Embedding")]
+    pub precision: Option<String>,
+
     /// Folder that keeps vectors between runs, or none [default: the user's cache folder]
     #[arg(long, value_name = "DIR|none", env = "SEMCOV_CACHE", help_heading = "Embedding")]
     pub cache: Option<String>,
@@ -285,6 +290,7 @@ impl Settings {
             max_bad_rows: Some("1%".to_owned()),
             encoder: Some("all-MiniLM-L6-v2".to_owned()),
             device: Some("auto".to_owned()),
+            precision: Some("auto".to_owned()),
             seed: Some(0),
             sample: Some(10_000),
             budget: Some("10%".to_owned()),

@@ -87,14 +87,18 @@ impl Linear {
             Precision::Int8 => {
                 let largest = |row: &[f32]| row.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
                 let mut scales: Vec<f32> = weight.chunks_exact(inputs).map(|row| largest(row) / 127.0).collect();
-                let quantized = |input, output: usize| {
-                    let scale: f32 = scales[output];
-                    if scale > 0.0 { (at(input, output) / scale).round_ties_even() as i8 } else { 0 }
-                };
-                let sum = |output| (0..inputs).map(|input| i32::from(quantized(input, output))).sum::<i32>() as f32;
-                let mut sums: Vec<f32> = (0..outputs).map(sum).collect();
-                let word = |step: usize, output| {
-                    u32::from_le_bytes([0, 1, 2, 3].map(|i| quantized(4 * step + i, output).cast_unsigned()))
+                let mut quantized = vec![0_i8; outputs * padded_inputs];
+                let rows = quantized.chunks_exact_mut(padded_inputs).zip(weight.chunks_exact(inputs)).zip(&scales);
+                for ((to, row), &scale) in rows.filter(|(_, scale)| **scale > 0.0) {
+                    for (to, &x) in to.iter_mut().zip(row) {
+                        *to = (x / scale).round_ties_even() as i8;
+                    }
+                }
+                let sum = |row: &[i8]| row.iter().map(|&q| i32::from(q)).sum::<i32>() as f32;
+                let mut sums: Vec<f32> = quantized.chunks_exact(padded_inputs).map(sum).collect();
+                let word = |step: usize, output: usize| {
+                    let first = output * padded_inputs + 4 * step;
+                    u32::from_le_bytes([0, 1, 2, 3].map(|i| quantized[first + i].cast_unsigned()))
                 };
                 let panels = Panels::new(width, padded_inputs / 4, outputs, word);
                 scales.resize(padded(outputs), 0.0);

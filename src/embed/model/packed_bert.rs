@@ -14,6 +14,7 @@
 
 use candle_core::{Error, Result};
 use candle_nn::VarBuilder;
+use rayon::prelude::*;
 use serde::Deserialize;
 
 use crate::embed::Precision;
@@ -120,6 +121,7 @@ impl PackedBert {
         }
         let linear = |weight: Weight| Linear::new(level, precision, &weight.rows, weight.inputs, weight.bias);
         let layers = (0..config.num_hidden_layers)
+            .into_par_iter()
             .map(|i| Layer::load(config, &weights.pp("encoder.layer").pp(i), &linear))
             .collect::<Result<_>>()?;
         Ok(Self {

@@ -34,6 +34,7 @@ pub(crate) fn run(args: &GateArgs, console: &Console) -> Result<Exit> {
     check_paths(args, &settings, &session)?;
     let policies = policies(&settings)?;
     let baseline = read_baseline(settings.baseline.as_deref())?;
+    session.follow(&baseline.profile);
     let sections: Vec<(&SectionSettings, Profile)> =
         settings.section.iter().map(|section| Ok((section, section_baseline(section)?))).collect::<Result<_>>()?;
 

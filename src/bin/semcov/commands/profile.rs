@@ -24,6 +24,7 @@ pub(crate) fn run(args: &ProfileArgs, console: &Console) -> Result<Exit> {
         ProfileCommand::Observe(args) => {
             let profile = Profile::read(&args.codebook)?;
             let session = Session::open(&args.corpus, console)?;
+            session.follow(&profile);
             let params = sample(&args.sample, &session.settings)?;
             let embedded = session.embed_real(console)?;
             write(&observe(&profile, &session.corpus, &embedded, &params, console)?, &args.output, console)

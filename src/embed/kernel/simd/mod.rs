@@ -19,6 +19,8 @@ mod portable;
 
 use portable::Portable;
 
+use crate::embed::Precision;
+
 /// The vector instructions of a processor.
 ///
 /// A word is 32 bits of a factor: one f32, two bf16, or four integers of 8 bits, the first in the low bits. A lane of an
@@ -176,6 +178,15 @@ impl Level {
     /// The best one of this processor.
     pub(crate) fn best() -> Self {
         Self::available().last().copied().unwrap_or(Self::Portable)
+    }
+
+    /// The precisions in which a forward pass takes less time than in f32, the fastest first.
+    pub(crate) fn faster_than_f32(self) -> &'static [Precision] {
+        match self {
+            Self::Portable => &[],
+            Self::Avx2 | Self::Avx512 | Self::Avx512Vnni => &[Precision::Int8],
+            Self::Avx512Bf16 => &[Precision::Int8, Precision::Bf16],
+        }
     }
 
     /// Runs `task` as code of this level.
