@@ -280,7 +280,7 @@ impl Encoder for TransformerEncoder {
         match self.forward {
             Forward::Padded(..) => TOKENS_PER_GPU_BATCH,
             // Enough for every worker to come back many times, so that they end together.
-            _ => 16 * TOKENS_PER_WORKER * rayon::current_num_threads(),
+            _ => 32 * TOKENS_PER_WORKER * rayon::current_num_threads(),
         }
     }
 
