@@ -24,7 +24,11 @@ impl FromStr for Precision {
 
     fn from_str(name: &str) -> Result<Self> {
         [Self::F32, Self::Bf16, Self::Int8].into_iter().find(|precision| precision.to_string() == name).ok_or_else(
-            || Error::Setting { setting: "precision", expected: "auto, f32, bf16 or int8".to_owned(), got: name.to_owned() },
+            || Error::Setting {
+                setting: "precision",
+                expected: "auto, f32, bf16 or int8".to_owned(),
+                got: name.to_owned(),
+            },
         )
     }
 }

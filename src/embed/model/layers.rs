@@ -42,7 +42,8 @@ pub(super) fn distance_bias(
 /// b x s x (h dh) to b x h x s x dh.
 pub(super) fn split_heads(x: &Tensor, heads: usize) -> Result<Tensor> {
     let (b, s, d) = x.dims3()?;
-    x.reshape((b, s, heads, d / heads))?.transpose(1, 2)?.contiguous()
+    // Without heads the shapes do not fit, which is an error, not a panic.
+    x.reshape((b, s, heads, d.checked_div(heads).unwrap_or(0)))?.transpose(1, 2)?.contiguous()
 }
 
 /// Scaled dot-product attention of b x h x s x dh each, to b x s x (h dh). `bias(queries)` is added to the scores of
@@ -55,17 +56,29 @@ pub(super) fn attend(
     value: &Tensor,
     bias: impl Fn(std::ops::Range<usize>) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let (_, _, s, dh) = query.dims4()?;
-    let query = (query * (dh as f64).powf(-0.5))?;
-    let key = key.t()?;
+    let (b, h, s, dh) = query.dims4()?;
+    let scale = (dh as f64).powf(-0.5);
     let mut blocks = Vec::new();
     for start in (0..s).step_by(QUERY_BLOCK) {
-        let end = s.min(start + QUERY_BLOCK);
-        let scores = query.narrow(2, start, end - start)?.contiguous()?.matmul(&key)?;
-        let weights = ops::softmax_last_dim(&scores.broadcast_add(&bias(start..end)?)?)?;
-        blocks.push(weights.matmul(value)?);
+        let queries = start..s.min(start + QUERY_BLOCK);
+        let query = query.narrow(2, start, queries.len())?.contiguous()?;
+        let bias = bias(queries.clone())?;
+        blocks.push(if is_fused(&query)? {
+            // A broadcast bias takes no memory: its strides are 0.
+            let bias = bias.broadcast_as((b, h, queries.len(), s))?;
+            ops::sdpa(&query, key, value, Some(&bias), false, scale as f32, 1.0)?
+        } else {
+            let scores = (query * scale)?.matmul(&key.t()?)?;
+            ops::softmax_last_dim(&scores.broadcast_add(&bias)?)?.matmul(value)?
+        });
     }
     Tensor::cat(&blocks, 2)?.transpose(1, 2)?.flatten_from(D::Minus2)
+}
+
+/// Whether candle's fused attention can take b x h x s x dh queries: on Metal, from two queries on, for these head sizes.
+fn is_fused(query: &Tensor) -> Result<bool> {
+    let (_, _, queries, dh) = query.dims4()?;
+    Ok(query.device().is_metal() && queries > 1 && matches!(dh, 32 | 64 | 72 | 80 | 96 | 128 | 256))
 }
 
 /// Rotary positions: J. Su et al., RoFormer, 2021, arXiv:2104.09864. Angles are computed in f32 whatever the precision

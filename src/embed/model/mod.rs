@@ -8,7 +8,6 @@ mod modernbert;
 mod nomic;
 mod packed_bert;
 mod qwen3;
-mod xlm_roberta;
 
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -36,14 +35,14 @@ pub trait Model: Send + Sync {
 pub fn load(config: &serde_json::Value, weights: VarBuilder) -> candle_core::Result<Box<dyn Model>> {
     let fields = Config(config);
     Ok(match config["model_type"].as_str() {
-        Some("bert") => Box::new(bert::Bert::load(config, weights)?),
+        Some("bert") => Box::new(bert::Bert::load(fields, weights, false)?),
         Some("distilbert") => Box::new(distilbert::DistilBert::load(fields, weights)?),
         Some("modernbert") => Box::new(modernbert::ModernBert::load(fields, weights)?),
         Some("nomic_bert") => Box::new(nomic::Nomic::load(fields, weights)?),
         Some("qwen3") => Box::new(qwen3::Qwen3::load(fields, weights)?),
-        Some("xlm-roberta") => Box::new(xlm_roberta::XlmRoberta::load(fields, weights)?),
+        Some("roberta" | "xlm-roberta") => Box::new(bert::Bert::load(fields, weights, true)?),
         other => candle_core::bail!(
-            "expected a model_type that is known here (bert, distilbert, modernbert, nomic_bert, qwen3, xlm-roberta), \
+            "expected a model_type that is known here (bert, distilbert, modernbert, nomic_bert, qwen3, roberta, xlm-roberta), \
              got {}",
             other.unwrap_or("none")
         ),

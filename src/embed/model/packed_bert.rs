@@ -261,9 +261,10 @@ fn load_norm(config: &Config, weights: &VarBuilder) -> Result<LayerNorm> {
 #[cfg(all(test, feature = "embedded-model"))]
 mod tests {
     use candle_core::{DType, Device, Tensor};
+    use candle_transformers::models::bert::BertModel;
 
     use super::*;
-    use crate::embed::{Artifacts, Weights, model};
+    use crate::embed::{Artifacts, Weights};
 
     /// Every level and precision against candle's own BERT in f32, text by text; and no text depends on its batch.
     #[test]
@@ -272,14 +273,20 @@ mod tests {
         let Weights::Embedded(bytes) = artifacts.weights else { panic!("weights are in the binary") };
         let tensors = candle_core::safetensors::load_buffer(bytes, &Device::Cpu).unwrap();
         let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        let config = serde_json::from_str(&artifacts.config_json).unwrap();
-        let oracle = model::load(&config, weights.clone()).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&artifacts.config_json).unwrap();
+        let oracle = BertModel::load(weights.clone(), &serde_json::from_value(config.clone()).unwrap()).unwrap();
         let id = |i: u32| 1000 + i.wrapping_mul(2_654_435_761) % 29_000;
         let texts: Vec<Vec<u32>> = [1, 5, 9, 16, 17, 61].map(|n| (n..2 * n).map(id).collect()).to_vec();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         let expected = texts.iter().map(|ids| {
             let ids = Tensor::new(*ids, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
-            oracle.forward(&ids, &ids.ones_like().unwrap()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            oracle
+                .forward(&ids, &ids.zeros_like().unwrap(), None)
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
         });
         let expected: Vec<Vec<f32>> = expected.collect();
         let precisions = [(Precision::F32, 0.999_999), (Precision::Bf16, 0.999), (Precision::Int8, 0.95)];
