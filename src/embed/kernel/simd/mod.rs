@@ -184,7 +184,9 @@ impl Level {
     pub(crate) fn faster_than_f32(self) -> &'static [Precision] {
         match self {
             Self::Portable => &[],
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2 | Self::Avx512 | Self::Avx512Vnni => &[Precision::Int8],
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => &[Precision::Int8, Precision::Bf16],
         }
     }
