@@ -1,18 +1,15 @@
-//! Nearest neighbours and nearest prototypes: 8 bits judged in f32, beside f32 throughout.
+//! Nearest neighbours: 8 bits judged in f32, beside f32 throughout.
 //!
 //! `cargo bench --bench nearest -- REFERENCE VECTORS.npy...` puts the rows of the files together, shuffles them, takes the
-//! first REFERENCE as the reference and the others as queries, and searches the 5 nearest. Prototypes are 1,000 centroids
-//! of the reference after three iterations. Prints one line of JSON: rows per second of each, preparation included for the
-//! 8 bits; queries whose neighbours differ from those of f32; and the largest difference of a similarity. One run a line:
-//! `benchsuite/nearest.py` repeats it beside faiss.
+//! first REFERENCE as the reference and the others as queries, and searches the 5 nearest. Prints one line of JSON: queries per
+//! second of each, preparation included for the 8 bits; queries whose neighbours differ from those of f32; and the largest
+//! difference of a similarity. One run a line: `benchsuite/nearest.py` repeats it beside faiss.
 #![expect(clippy::print_stdout, reason = "prints what it measured")]
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use semcov::cluster::kmeans::KMeansParams;
-use semcov::cluster::{Centroids, assign};
 use semcov::progress::Silent;
 use semcov::vectors::{EmbeddingMatrix, Index, NpyReader, Rows, knn};
 
@@ -41,13 +38,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pairs = (0..queries.len()).flat_map(|query| found.of(query).1.iter().zip(exact.of(query).1));
     let largest = largest_difference(pairs);
 
-    let params = KMeansParams { max_iterations: 3, ..KMeansParams::new(1000) }.check()?;
-    let centroids = params.fit(reference, None, &Silent).centroids;
-    let (exact, f32_assign_seconds) = timed(|| assign(queries, &centroids));
-    let (prototypes, prototypes_seconds) = timed(|| Centroids::new(matrix.dim(), centroids.clone()));
-    let (found, int8_assign_seconds) = timed(|| prototypes.assign(queries));
-    let assigned_differ = found.nearest.iter().zip(&exact.nearest).filter(|(found, exact)| found != exact).count();
-
     let per_second = |seconds: f64| (queries.len() as f64 / seconds).round();
     let line = serde_json::json!({
         "queries": queries.len(),
@@ -56,10 +46,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         "nearest_int8": per_second(index_seconds + int8_seconds),
         "nearest_differ": differ,
         "nearest_largest_difference": largest,
-        "assign_f32": per_second(f32_assign_seconds),
-        "assign_int8": per_second(prototypes_seconds + int8_assign_seconds),
-        "assign_differ": assigned_differ,
-        "assign_largest_difference": largest_difference(found.similarity.iter().zip(&exact.similarity)),
     });
     println!("{line}");
     Ok(())

@@ -1,4 +1,4 @@
-"""Nearest neighbours and nearest prototypes: semcov in 8 bits and in f32, faiss IndexFlatIP; see nearest.sh.
+"""Nearest neighbours: semcov in 8 bits and in f32, faiss IndexFlatIP; see nearest.sh.
 
 usage: nearest.py BENCH RUNS REFERENCE VECTORS.npy...
 
@@ -33,16 +33,14 @@ def rows_per_second(columns, k):
 results = []
 for _ in range(runs):
     line = subprocess.run([bench, str(reference), *files], check=True, capture_output=True, text=True).stdout
-    faiss_rates = {"nearest_faiss": rows_per_second(vectors[:reference], 5), "assign_faiss": rows_per_second(vectors[:1000], 1)}
-    results.append(json.loads(line) | faiss_rates)
+    results.append(json.loads(line) | {"nearest_faiss": rows_per_second(vectors[:reference], 5)})
     print(json.dumps(results[-1]), file=sys.stderr)
 
 first = results[0]
 print(f"{first['queries']:,} queries, {vectors.shape[1]} components, 2 threads, faiss {faiss.__version__}; "
       f"medians of {runs} runs in pairs.\n")
 print("| rows/s | f32 | 8 bits | faiss IndexFlatIP | 8 bits to f32 | to faiss | rows that differ from f32 |\n|---|---|---|---|---|---|---|")
-for name, title in [("nearest", f"5 of {reference:,} rows"), ("assign", "nearest of 1,000 prototypes")]:
-    median = [statistics.median(run[f"{name}_{kind}"] for run in results) for kind in ("f32", "int8", "faiss")]
-    ratio = [statistics.median(run[f"{name}_int8"] / run[f"{name}_{kind}"] for run in results) for kind in ("f32", "faiss")]
-    rates = " | ".join(f"{rate:,.0f}" for rate in median)
-    print(f"| {title} | {rates} | {ratio[0]:.1f} | {ratio[1]:.1f} | {first[f'{name}_differ']} |")
+median = [statistics.median(run[f"nearest_{kind}"] for run in results) for kind in ("f32", "int8", "faiss")]
+ratio = [statistics.median(run["nearest_int8"] / run[f"nearest_{kind}"] for run in results) for kind in ("f32", "faiss")]
+rates = " | ".join(f"{rate:,.0f}" for rate in median)
+print(f"| 5 of {reference:,} rows | {rates} | {ratio[0]:.1f} | {ratio[1]:.1f} | {first['nearest_differ']} |")

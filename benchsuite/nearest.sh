@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Nearest neighbours and nearest prototypes, in 8 bits and in f32, beside faiss. Prints Markdown; keep it under
+# Nearest neighbours, in 8 bits and in f32, beside faiss. Prints Markdown; keep it under
 # benchsuite/runs/DATE-nearest-MACHINE.md.
 #   benchsuite/nearest.sh RUNS REFERENCE VECTORS.npy...      vectors as `semcov embed -o VECTORS.npy` writes them
 set -euo pipefail

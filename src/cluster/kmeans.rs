@@ -9,20 +9,24 @@
 //!    empty ones serve the next largest.
 //! 4. Stops when less than [`KMeansParams::tolerance`] of the rows change their centroid.
 //!
-//! Sums over the rows of a cluster are made in f64 in the order of rows, one cluster per task: the result has the same
-//! bytes at any number of threads.
+//! The sum over the rows of a cluster is kept in f64; a row that changes its cluster is taken out of one sum and added to
+//! another, in the order of rows, one cluster per task. So the result has the same bytes at any number of threads.
 //!
 //! Cost: sample x k x dim multiplications per iteration, and as many for seeding. Memory: a few small numbers per
-//! sampled row and the centroids; rows are widened to f32 tile by tile.
+//! sampled row, and 12 bytes per component of the centroids; rows are widened to f32 tile by tile.
 
 use rayon::prelude::*;
 
 use super::assign::{Assignment, assign_with};
 use super::random::SplitMix64;
 use super::seeding::k_means_plus_plus;
+use crate::embed::kernel::{add_weighted, prefetch};
 use crate::progress::Progress;
 use crate::vectors::{Rows, normalize};
 use crate::{Error, Result};
+
+/// Rows that are fetched ahead of their addition to a sum.
+const AHEAD: usize = 4;
 
 /// Settings of k-means, as typed; [`check`](Self::check) makes them usable.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,7 +129,8 @@ impl ValidKMeansParams {
         let mut best: Option<KMeans> = None;
         let mut iterations = 0;
         for _ in 0..self.0.n_init {
-            let fit = self.fit_once(sample, weights, &mut random, progress);
+            let seeds = k_means_plus_plus(sample, weights, self.0.n_clusters, &mut random);
+            let fit = self.iterate(sample, weights, seeds, progress);
             iterations += fit.iterations;
             if best.as_ref().is_none_or(|best| fit.inertia < best.inertia) {
                 best = Some(fit);
@@ -135,37 +140,45 @@ impl ValidKMeansParams {
         KMeans { iterations, ..best }
     }
 
-    fn fit_once(
+    /// As [`fit`](Self::fit), but once, from given centroids (k x dim unit vectors, no matter what `n_clusters` says).
+    ///
+    /// # Panics
+    /// If `weights` has another length than `rows`, or there are rows and no centroid.
+    #[must_use]
+    pub fn fit_from<'a>(
+        &self,
+        rows: impl Into<Rows<'a>>,
+        weights: Option<&[f64]>,
+        centroids: Vec<f32>,
+        progress: &dyn Progress,
+    ) -> KMeans {
+        let rows = rows.into();
+        assert!(weights.is_none_or(|weights| weights.len() == rows.len()), "one weight per row");
+        self.iterate(rows.prefix(self.sample(rows.len())), weights, centroids, progress)
+    }
+
+    /// Lloyd's iterations.
+    fn iterate(
         &self,
         rows: Rows<'_>,
         weights: Option<&[f64]>,
-        random: &mut SplitMix64,
+        mut centroids: Vec<f32>,
         progress: &dyn Progress,
     ) -> KMeans {
-        let mut centroids = k_means_plus_plus(rows, weights, self.0.n_clusters, random);
-        let mut previous: Vec<u32> = Vec::new();
+        let mut sums = Sums::new(&centroids);
         let mut iterations = 0;
         loop {
-            let assignment = assign_with(rows, &centroids, progress);
+            let assignment = assign_with(rows, &centroids, &sums.of_row, progress);
             iterations += 1;
-            let changed = changes(&previous, &assignment.nearest);
+            let changed = sums.changes(&assignment.nearest);
             if iterations == self.0.max_iterations || changed as f64 <= self.0.tolerance * rows.len() as f64 {
                 progress.advance((rows.len() * (self.0.max_iterations - iterations)) as u64, 0);
                 let inertia = inertia(&assignment.similarity, weights);
                 return KMeans { centroids, inertia, iterations };
             }
-            update(rows, weights, &assignment, &mut centroids);
-            previous = assignment.nearest;
+            sums.update(rows, weights, &assignment, &mut centroids);
         }
     }
-}
-
-/// Rows that changed; all of them before the first assignment.
-fn changes(previous: &[u32], nearest: &[u32]) -> usize {
-    if previous.len() != nearest.len() {
-        return nearest.len();
-    }
-    previous.iter().zip(nearest).filter(|(a, b)| a != b).count()
 }
 
 fn inertia(similarity: &[f32], weights: Option<&[f64]>) -> f64 {
@@ -173,42 +186,81 @@ fn inertia(similarity: &[f32], weights: Option<&[f64]>) -> f64 {
     similarity.iter().enumerate().map(|(row, &similarity)| weight(row) * (1.0 - f64::from(similarity))).sum()
 }
 
-/// Moves every centroid to the mean direction of its members, and the centroids without members into large clusters.
-fn update(rows: Rows<'_>, weights: Option<&[f64]>, assignment: &Assignment, centroids: &mut [f32]) {
-    let dim = rows.dim();
-    let members = assignment.members(centroids.len() / dim);
-    centroids.par_chunks_exact_mut(dim).zip(&members).for_each(|(centroid, members)| {
-        let mean = weighted_sum(rows, weights, members);
-        if mean.iter().any(|&x| x != 0.0) {
-            centroid.copy_from_slice(&mean);
-        }
-    });
-    let mut largest: Vec<usize> = (0..members.len()).filter(|&cluster| members[cluster].len() > 1).collect();
-    largest.sort_by_key(|&cluster| std::cmp::Reverse(members[cluster].len()));
-    let empty = (0..members.len()).filter(|&cluster| members[cluster].is_empty());
-    for (empty, donor) in empty.zip(largest) {
-        let similarity = |&&row: &&u32| assignment.similarity[row as usize];
-        if let Some(&furthest) = members[donor].iter().min_by(|a, b| similarity(a).total_cmp(&similarity(b))) {
-            rows.read_row(furthest as usize, &mut centroids[empty * dim..][..dim]);
-        }
-    }
+/// The weighted sum of every cluster's rows, kept up to date by what changes its cluster.
+struct Sums {
+    /// The cluster of every row; none before the first update.
+    of_row: Vec<u32>,
+    /// k x dim.
+    sums: Vec<f64>,
 }
 
-/// The unit vector along the weighted sum of some rows; zero where they cancel out.
-fn weighted_sum(rows: Rows<'_>, weights: Option<&[f64]>, members: &[u32]) -> Vec<f32> {
-    let mut row = vec![0.0_f32; rows.dim()];
-    let mut sum = vec![0.0_f64; rows.dim()];
-    for &member in members {
-        let weight = weights.map_or(1.0, |weights| weights[member as usize]);
-        rows.read_row(member as usize, &mut row);
-        for (sum, &x) in sum.iter_mut().zip(&row) {
-            *sum += weight * f64::from(x);
+impl Sums {
+    fn new(centroids: &[f32]) -> Self {
+        Self { of_row: Vec::new(), sums: vec![0.0; centroids.len()] }
+    }
+
+    /// Rows that another cluster is nearest to than before; all of them before the first update.
+    fn changes(&self, nearest: &[u32]) -> usize {
+        if self.of_row.is_empty() {
+            return nearest.len();
+        }
+        self.of_row.iter().zip(nearest).filter(|(a, b)| a != b).count()
+    }
+
+    /// Moves every centroid to the mean direction of its members, and the centroids without members into large clusters.
+    fn update(&mut self, rows: Rows<'_>, weights: Option<&[f64]>, assignment: &Assignment, centroids: &mut [f32]) {
+        let dim = rows.dim();
+        let members = assignment.members(centroids.len() / dim);
+        let moves = self.moves(&assignment.nearest, members.len());
+        self.of_row.clone_from(&assignment.nearest);
+        let sums = self.sums.par_chunks_exact_mut(dim).zip(centroids.par_chunks_exact_mut(dim));
+        sums.zip(members.par_iter().zip(&moves)).for_each_init(
+            || vec![0.0; dim],
+            |row, ((sum, centroid), (members, moves))| {
+                for (i, &(moved, sign)) in moves.iter().enumerate() {
+                    // Rows lie apart, and memory answers late.
+                    if let Some(&(ahead, _)) = moves.get(i + AHEAD) {
+                        prefetch(rows.row(ahead as usize));
+                    }
+                    rows.read_row(moved as usize, row);
+                    add_weighted(sum, sign * weights.map_or(1.0, |weights| weights[moved as usize]), row);
+                }
+                if members.is_empty() {
+                    // Without what rounding left.
+                    sum.fill(0.0);
+                }
+                let largest = sum.iter().fold(0.0, |max: f64, x| max.max(x.abs()));
+                if !moves.is_empty() && largest > 0.0 {
+                    centroid.iter_mut().zip(&*sum).for_each(|(to, x)| *to = (x / largest) as f32);
+                    normalize(centroid);
+                }
+            },
+        );
+        let mut largest: Vec<usize> = (0..members.len()).filter(|&cluster| members[cluster].len() > 1).collect();
+        largest.sort_by_key(|&cluster| std::cmp::Reverse(members[cluster].len()));
+        let empty = (0..members.len()).filter(|&cluster| members[cluster].is_empty());
+        for (empty, donor) in empty.zip(largest) {
+            let similarity = |&&row: &&u32| assignment.similarity[row as usize];
+            if let Some(&furthest) = members[donor].iter().min_by(|a, b| similarity(a).total_cmp(&similarity(b))) {
+                rows.read_row(furthest as usize, &mut centroids[empty * dim..][..dim]);
+            }
         }
     }
-    let scale = 1.0 / sum.iter().fold(f64::MIN_POSITIVE, |max, x| max.max(x.abs()));
-    let mut mean: Vec<f32> = sum.iter().map(|x| (x * scale) as f32).collect();
-    normalize(&mut mean);
-    mean
+
+    /// The rows that each of `k` clusters gains (1) and loses (-1), in their order.
+    fn moves(&self, nearest: &[u32], k: usize) -> Vec<Vec<(u32, f64)>> {
+        let mut moves = vec![Vec::new(); k];
+        for (row, &to) in nearest.iter().enumerate() {
+            let from = self.of_row.get(row).copied();
+            if from != Some(to) {
+                moves[to as usize].push((row as u32, 1.0));
+                if let Some(from) = from {
+                    moves[from as usize].push((row as u32, -1.0));
+                }
+            }
+        }
+        moves
+    }
 }
 
 #[cfg(test)]
@@ -295,7 +347,7 @@ pub(crate) mod tests {
         let mut centroids = vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0];
         let assignment = crate::cluster::assign(&matrix, &centroids);
         assert_eq!(assignment.nearest, [0, 0, 0, 2]);
-        update((&matrix).into(), None, &assignment, &mut centroids);
+        Sums::new(&centroids).update((&matrix).into(), None, &assignment, &mut centroids);
         let mut furthest = [0.0; 2];
         matrix.read_row(2, &mut furthest);
         assert_eq!(centroids[2..4], furthest);

@@ -10,12 +10,15 @@
 use rayon::prelude::*;
 
 use super::random::SplitMix64;
-use crate::embed::kernel::{Transposed, matmul};
+use crate::embed::kernel::Columns;
 use crate::vectors::{Rows, tile};
 
 /// Rows that seeding looks at: so many per centroid, or this many.
 const ROWS_PER_CENTROID: usize = 8;
 const LEAST_ROWS: usize = 16_384;
+
+/// Rows of a part: whole panels of columns, whatever the processor.
+const PART: usize = 192;
 
 /// At most `k` rows of the view, different from each other, as k x dim centroids. `weights` holds one weight per row.
 pub(super) fn k_means_plus_plus(
@@ -26,59 +29,58 @@ pub(super) fn k_means_plus_plus(
 ) -> Vec<f32> {
     let rows = rows.prefix(LEAST_ROWS.max(k.saturating_mul(ROWS_PER_CENTROID)));
     let (n, dim) = (rows.len(), rows.dim());
-    let mut data = Vec::new();
-    rows.gather(0..n, &mut data);
-    data.resize(n.next_multiple_of(tile::ROWS) * dim, 0.0);
+    let parts: Vec<Columns> =
+        (0..n.div_ceil(PART)).into_par_iter().map(|part| tile::columns(rows.skip(part * PART).prefix(PART))).collect();
     let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
 
     let trials = 2 + (k.max(1) as f64).ln() as usize;
     let mut seeds: Vec<f32> = Vec::with_capacity(k * dim);
     // The largest distance there is: before the first centroid all rows are equally far from the none there is.
     let mut distances = vec![2.0_f64; n];
-    let mut products = vec![0.0; data.len() / dim * trials];
+    let mut products = vec![0.0; parts.len() * PART * trials];
     let mut candidates = vec![0.0; trials * dim];
     while seeds.len() < k * dim {
         let Some(draws) = Draws::new(distances.iter().enumerate().map(|(row, d)| d * weight(row))) else { break };
         for candidate in candidates.chunks_exact_mut(dim) {
-            let row = draws.draw(random);
-            candidate.copy_from_slice(&data[row * dim..][..dim]);
+            rows.read_row(draws.draw(random), candidate);
         }
-        let potentials = potentials(&data, &candidates, dim, &distances, weight, &mut products);
+        let potentials = potentials(&parts, &candidates, trials, &distances, weight, &mut products);
         let best = (0..trials).min_by(|&a, &b| potentials[a].total_cmp(&potentials[b])).unwrap_or(0);
         seeds.extend_from_slice(&candidates[best * dim..][..dim]);
-        for (distance, similarities) in distances.iter_mut().zip(products.chunks_exact(trials)) {
-            *distance = distance.min(distance_of(similarities[best]));
+        for (distances, products) in distances.chunks_mut(PART).zip(products.chunks_exact(PART * trials)) {
+            for (distance, &similarity) in distances.iter_mut().zip(&products[best * PART..]) {
+                *distance = distance.min(distance_of(similarity));
+            }
         }
     }
     seeds
 }
 
-/// What each candidate would lower the weighted sum of distances to. Fills `products` with rows x candidates cosines.
+/// What each candidate would lower the weighted sum of distances to. Fills `products` with the cosines: for every part,
+/// those of every candidate.
 fn potentials(
-    data: &[f32],
+    parts: &[Columns],
     candidates: &[f32],
-    dim: usize,
+    trials: usize,
     distances: &[f64],
     weight: impl Fn(usize) -> f64 + Sync,
     products: &mut [f32],
 ) -> Vec<f64> {
-    let trials = candidates.len() / dim;
-    let tiles = data.par_chunks_exact(tile::ROWS * dim).zip(products.par_chunks_exact_mut(tile::ROWS * trials));
-    let sums: Vec<Vec<f64>> = tiles
+    let sums: Vec<Vec<f64>> = (parts, products.par_chunks_exact_mut(PART * trials))
+        .into_par_iter()
         .enumerate()
-        .map(|(index, (data, products))| {
-            matmul(data, Transposed { data: candidates, n: trials }, dim, products);
+        .map(|(part, (columns, products))| {
             let mut sums = vec![0.0; trials];
-            let rows = (index * tile::ROWS..distances.len()).zip(products.chunks_exact(trials));
-            for (row, similarities) in rows {
-                for (sum, &similarity) in sums.iter_mut().zip(similarities) {
-                    *sum += weight(row) * distances[row].min(distance_of(similarity));
+            columns.each(candidates, |candidate, column, similarities| {
+                products[candidate * PART + column..][..similarities.len()].copy_from_slice(similarities);
+                for (row, &similarity) in (part * PART + column..).zip(similarities) {
+                    sums[candidate] += weight(row) * distances[row].min(distance_of(similarity));
                 }
-            }
+            });
             sums
         })
         .collect();
-    // Tile by tile, in order.
+    // Part by part, in order.
     (0..trials).map(|candidate| sums.iter().map(|sums| sums[candidate]).sum()).collect()
 }
 
@@ -141,10 +143,9 @@ mod tests {
     /// Rows at cosines 1, 0.6 and 0 to the one candidate; the last row is nearer to an earlier centroid.
     #[test]
     fn potential_by_hand() {
-        let mut data = vec![1.0, 0.0, 0.6, 0.8, 0.0, 1.0];
-        data.resize(tile::ROWS * 2, 0.0);
-        let mut products = vec![0.0; tile::ROWS];
-        let found = potentials(&data, &[1.0, 0.0], 2, &[2.0, 2.0, 0.25], |row| [1.0, 10.0, 100.0][row], &mut products);
+        let parts = [Columns::new(2, &[1.0, 0.0, 0.6, 0.8, 0.0, 1.0])];
+        let weight = |row| [1.0, 10.0, 100.0][row];
+        let found = potentials(&parts, &[1.0, 0.0], 1, &[2.0, 2.0, 0.25], weight, &mut [0.0; PART]);
         assert!((found[0] - (0.0 + 4.0 + 25.0)).abs() < 1e-5, "{found:?}");
     }
 

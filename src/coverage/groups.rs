@@ -82,21 +82,13 @@ impl NearDuplicates {
 
 /// For every row, the rows before it that are near.
 fn earlier_neighbours(rows: Rows<'_>) -> Vec<Vec<u32>> {
-    let mut all = Vec::new();
-    rows.gather(0..rows.len(), &mut all);
     let mut near: Vec<Vec<u32>> = vec![Vec::new(); rows.len()];
-    tile::for_each(
-        rows,
-        &all,
-        near.par_chunks_mut(tile::ROWS).enumerate(),
-        |(tile, near), columns| {
-            let row = *tile * tile::ROWS + columns.row_in_tile;
-            let before = row.saturating_sub(columns.column).min(columns.values.len());
-            let found = columns.values[..before].iter().enumerate().filter(|(_, cosine)| **cosine >= NEAR_DUPLICATE);
-            near[columns.row_in_tile].extend(found.map(|(column, _)| (columns.column + column) as u32));
-        },
-        |_| {},
-    );
+    tile::for_each(rows, &tile::columns(rows), near.par_chunks_mut(tile::ROWS).enumerate(), |(tile, near), columns| {
+        let row = *tile * tile::ROWS + columns.row_in_tile;
+        let before = row.saturating_sub(columns.column).min(columns.values.len());
+        let found = columns.values[..before].iter().enumerate().filter(|(_, cosine)| **cosine >= NEAR_DUPLICATE);
+        near[columns.row_in_tile].extend(found.map(|(column, _)| (columns.column + column) as u32));
+    });
     near
 }
 

@@ -86,13 +86,11 @@ impl<'a> Balls<'a> {
         assert_eq!(corpus.len(), sources.len(), "the sources of every text");
         let n = self.reference.len();
         let mut found = Covered { texts: vec![0; n], sources: vec![0; n] };
-        let mut block = Vec::new();
         for start in (0..corpus.len()).step_by(BLOCK) {
-            corpus.gather(start..corpus.len().min(start + BLOCK), &mut block);
             let places = found.texts.par_chunks_mut(tile::ROWS).zip(found.sources.par_chunks_mut(tile::ROWS));
             tile::for_each(
                 self.reference,
-                &block,
+                &tile::columns(corpus.skip(start).prefix(BLOCK)),
                 places.enumerate(),
                 |(tile, (texts, found)), columns| {
                     let row = columns.row_in_tile;
@@ -104,7 +102,6 @@ impl<'a> Balls<'a> {
                         }
                     }
                 },
-                |_| {},
             );
         }
         found

@@ -210,22 +210,14 @@ fn near_pairs(rows: Rows<'_>, others: Rows<'_>, counts: impl Fn(usize, usize) ->
     if rows.is_empty() || others.is_empty() {
         return 0;
     }
-    let mut columns = Vec::new();
-    others.gather(0..others.len(), &mut columns);
     let found = AtomicU64::new(0);
     let tiles = vec![(); rows.len().div_ceil(tile::ROWS)];
-    tile::for_each(
-        rows,
-        &columns,
-        tiles.into_par_iter().enumerate(),
-        |(tile, ()), columns| {
-            let row = *tile * tile::ROWS + columns.row_in_tile;
-            let near = (columns.column..).zip(columns.values).filter(|(_, cosine)| **cosine >= NEAR);
-            let near = near.filter(|&(other, _)| counts(row, other)).count();
-            found.fetch_add(near as u64, Ordering::Relaxed);
-        },
-        |_| {},
-    );
+    tile::for_each(rows, &tile::columns(others), tiles.into_par_iter().enumerate(), |(tile, ()), columns| {
+        let row = *tile * tile::ROWS + columns.row_in_tile;
+        let near = (columns.column..).zip(columns.values).filter(|(_, cosine)| **cosine >= NEAR);
+        let near = near.filter(|&(other, _)| counts(row, other)).count();
+        found.fetch_add(near as u64, Ordering::Relaxed);
+    });
     found.into_inner()
 }
 

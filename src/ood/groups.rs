@@ -184,8 +184,6 @@ fn linked(rows: Rows<'_>, similarity: f32) -> Vec<Vec<u32>> {
 /// 1 - cos of every two rows, from 0 up: the first row beside all later ones, then the second, and so on.
 fn distances(rows: Rows<'_>) -> Vec<f32> {
     let n = rows.len();
-    let mut all = Vec::new();
-    rows.gather(0..n, &mut all);
     let mut distances = vec![0.0; n * n.saturating_sub(1) / 2];
     let start_of = |row: usize| row * (2 * n - row - 1) / 2;
     let mut rest = distances.as_mut_slice();
@@ -196,20 +194,14 @@ fn distances(rows: Rows<'_>) -> Vec<f32> {
         tiles.push((start, tile));
         rest = later;
     }
-    tile::for_each(
-        rows,
-        &all,
-        tiles.into_par_iter(),
-        |(start, tile), columns| {
-            let row = *start + columns.row_in_tile;
-            let later = (row + 1).saturating_sub(columns.column).min(columns.values.len());
-            let place = (start_of(row) - start_of(*start)) + (columns.column + later).saturating_sub(row + 1);
-            for (distance, cosine) in tile[place..].iter_mut().zip(&columns.values[later..]) {
-                *distance = (1.0 - cosine).max(0.0);
-            }
-        },
-        |_| {},
-    );
+    tile::for_each(rows, &tile::columns(rows), tiles.into_par_iter(), |(start, tile), columns| {
+        let row = *start + columns.row_in_tile;
+        let later = (row + 1).saturating_sub(columns.column).min(columns.values.len());
+        let place = (start_of(row) - start_of(*start)) + (columns.column + later).saturating_sub(row + 1);
+        for (distance, cosine) in tile[place..].iter_mut().zip(&columns.values[later..]) {
+            *distance = (1.0 - cosine).max(0.0);
+        }
+    });
     distances
 }
 

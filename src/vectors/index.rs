@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::knn::{NONE, Neighbours, insert};
 use super::{QuantizedRows, Rows, tile};
-use crate::embed::kernel::{PackedColumns, PackedRows};
+use crate::embed::kernel::{PackedColumns, PackedRows, dot};
 use crate::progress::Progress;
 
 /// Candidates beyond k that are compared in f32. Of 18,184 queries against 20,000 rows, 711 need one or more to find the
@@ -87,22 +87,21 @@ impl<'a> Index<'a> {
             self.reference.row(column).convert_to_f32_slice(widened);
             dot(query, widened) * self.scales[column]
         };
-        search(&self.columns, queries, [k, SPARE], left_out, similarity, progress)
+        search(&self.columns, queries, k, left_out, similarity, progress)
     }
 }
 
 /// Rows as columns of a product.
-pub(crate) fn packed(rows: &QuantizedRows) -> PackedColumns {
+fn packed(rows: &QuantizedRows) -> PackedColumns {
     PackedColumns::new(rows.dim(), rows.components(), rows.factors())
 }
 
-/// The `k` columns nearest to every query, out of `k + spare` candidates. `left_out` says which columns to leave out,
-/// `similarity` what the cosine of a
-/// query's unit vector to a column is; it has a buffer to work in.
-pub(crate) fn search(
+/// The `k` columns nearest to every query, out of `k` + [`SPARE`] candidates. `left_out` says which columns to leave out,
+/// `similarity` what the cosine of a query's unit vector to a column is; it has a buffer to work in.
+fn search(
     columns: &PackedColumns,
     queries: Rows<'_>,
-    [k, spare]: [usize; 2],
+    k: usize,
     left_out: impl Fn(usize, usize) -> bool + Sync,
     similarity: impl Fn(&[f32], usize, &mut Vec<f32>) -> f32 + Sync,
     progress: &dyn Progress,
@@ -114,7 +113,7 @@ pub(crate) fn search(
         progress.advance(queries.len() as u64, 0);
         return Neighbours { queries: queries.len(), k, index, similarity: similarities };
     }
-    let kept = columns.len().min(k.saturating_add(spare));
+    let kept = columns.len().min(k.saturating_add(SPARE));
     let tiles = index.par_chunks_mut(tile::ROWS * k).zip(similarities.par_chunks_mut(tile::ROWS * k));
     tiles.enumerate().for_each_init(
         || (Vec::new(), Vec::new(), Shortlists::default()),
@@ -182,22 +181,6 @@ impl Shortlists {
         columns.sort_unstable();
         &columns[..columns.partition_point(|&column| column != NONE)]
     }
-}
-
-/// The sum of products, added up in one order on every machine.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut lanes = [0.0; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    for ((lane, a), b) in lanes.iter_mut().zip(a_chunks.remainder()).zip(b_chunks.remainder()) {
-        *lane = a * b;
-    }
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    lanes.iter().sum()
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 
 use super::store::{Location, Segment};
+use crate::embed::kernel::{normalize, widen_unit};
 
 /// n x d unit vectors, one per distinct text, in the order of the texts' content hashes.
 ///
@@ -110,8 +110,7 @@ impl EmbeddingMatrix {
 
     /// Writes row `i` as a unit vector in f32 to `out`, of length `dim`.
     pub fn read_row(&self, i: usize, out: &mut [f32]) {
-        self.row(i).convert_to_f32_slice(out);
-        normalize(out);
+        widen_unit(self.row(i), out);
     }
 
     /// Writes the rows named by `indices` as unit vectors in f32, one after the other, to `out` (cleared first).
@@ -121,17 +120,6 @@ impl EmbeddingMatrix {
             let start = out.len();
             out.resize(start + self.dim, 0.0);
             self.read_row(i, &mut out[start..]);
-        }
-    }
-}
-
-/// Scales a vector to unit length; a zero vector stays zero. Sums in f64, in order: the same bits on every machine.
-pub(crate) fn normalize(vector: &mut [f32]) {
-    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if square > 0.0 {
-        let scale = 1.0 / square.sqrt();
-        for x in vector {
-            *x = (f64::from(*x) * scale) as f32;
         }
     }
 }

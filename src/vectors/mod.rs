@@ -13,13 +13,13 @@ pub mod store;
 pub(crate) mod tile;
 
 pub use index::Index;
-pub(crate) use index::{dot, packed, search};
 pub use matrix::EmbeddingMatrix;
 #[cfg(test)]
 pub(crate) use matrix::at;
-pub(crate) use matrix::normalize;
 pub use npy::{NpyReader, NpyWriter};
 pub use parquet::ParquetVectorWriter;
 pub use quantized::QuantizedRows;
 pub use rows::Rows;
 pub use store::VectorStore;
+
+pub(crate) use crate::embed::kernel::normalize;

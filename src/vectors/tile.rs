@@ -1,19 +1,16 @@
 //! Similarities of many rows to many others, tile by tile, never all at once.
 //!
-//! A tile is [`ROWS`] rows widened to f32, the last one filled up with zeros so that every product has the same shape
-//! and adds up in the same order. Tiles run in parallel, each on one thread, and write to places of their own: the
-//! bytes do not depend on the number of threads.
+//! A tile is [`ROWS`] rows widened to f32. Tiles run in parallel, each on one thread, and write to places of their own; a
+//! similarity depends on its row and column alone. So the bytes depend neither on the number of threads nor on a row's place.
 
 use rayon::prelude::*;
 
 use super::Rows;
-use crate::embed::kernel::{Transposed, matmul};
+use crate::embed::kernel::Columns;
+use crate::progress::Progress;
 
-/// Rows of a tile.
+/// Rows of a tile: with a panel of columns, they stay in a core's second cache.
 pub(crate) const ROWS: usize = 128;
-
-/// Columns of a product at a time: with the tile, small enough for a core's cache.
-const COLUMNS: usize = 1024;
 
 /// The similarities of one row to some neighbouring columns.
 pub(crate) struct Similarities<'a> {
@@ -25,35 +22,56 @@ pub(crate) struct Similarities<'a> {
     pub values: &'a [f32],
 }
 
-/// Shows `visit` the similarity of every row to every column; `columns` holds m x dim components.
+/// Rows as columns of a product, widened to f32.
+pub(crate) fn columns(rows: Rows<'_>) -> Columns {
+    Columns::read(rows.dim(), rows.len(), |range, to| rows.gather(range, to))
+}
+
+/// Shows `visit` the similarity of every row to every column.
 ///
-/// `states` has one item per tile, in order: what `visit` writes to. Each row meets the columns in ascending order.
-/// `done` is told the number of rows of every finished tile.
+/// `states` has one item per tile, in order: what `visit` writes to. Each row meets the columns in ascending order, some
+/// at a time.
 pub(crate) fn for_each<S: Send>(
     rows: Rows<'_>,
-    columns: &[f32],
+    columns: &Columns,
     states: impl IndexedParallelIterator<Item = S>,
     visit: impl Fn(&mut S, &Similarities<'_>) + Sync,
-    done: impl Fn(u64) + Sync,
 ) {
-    let dim = rows.dim();
-    let n_columns = columns.len() / dim;
+    states.enumerate().for_each_init(Vec::new, |tile, (index, mut state)| {
+        rows.gather(range(rows, index), tile);
+        columns.each(tile, |row_in_tile, column, values| {
+            visit(&mut state, &Similarities { row_in_tile, column, values });
+        });
+    });
+}
+
+/// Shows `found` the similarities above the threshold of their row: the row's number in its tile, the column, the value.
+///
+/// `states` has one item per tile, in order. `threshold` says where a row of it begins, and `found` where it goes on. Each
+/// row meets the columns in ascending order. `progress` is told of the rows of every finished tile.
+pub(crate) fn scan<S: Send>(
+    rows: Rows<'_>,
+    columns: &Columns,
+    states: impl IndexedParallelIterator<Item = S>,
+    threshold: impl Fn(&S, usize) -> f32 + Sync,
+    found: impl Fn(&mut S, usize, usize, f32) -> f32 + Sync,
+    progress: &dyn Progress,
+) {
     states.enumerate().for_each_init(
-        || (Vec::with_capacity(ROWS * dim), vec![0.0; ROWS * n_columns.min(COLUMNS)]),
-        |(tile, product), (index, mut state)| {
-            let start = index * ROWS;
-            let end = rows.len().min(start + ROWS);
-            rows.gather(start..end, tile);
-            tile.resize(ROWS * dim, 0.0);
-            for (block, data) in columns.chunks(COLUMNS * dim).enumerate() {
-                let n = data.len() / dim;
-                let product = &mut product[..ROWS * n];
-                matmul(tile, Transposed { data, n }, dim, product);
-                for (row_in_tile, values) in product.chunks_exact(n).enumerate().take(end - start) {
-                    visit(&mut state, &Similarities { row_in_tile, column: block * COLUMNS, values });
-                }
-            }
-            done((end - start) as u64);
+        || (Vec::new(), Vec::new()),
+        |(tile, thresholds), (index, mut state)| {
+            let range = range(rows, index);
+            let n = range.len();
+            rows.gather(range, tile);
+            thresholds.clear();
+            thresholds.extend((0..n).map(|row| threshold(&state, row)));
+            columns.scan(tile, thresholds, |row, column, value| found(&mut state, row, column, value));
+            progress.advance(n as u64, 0);
         },
     );
+}
+
+/// The rows of a tile.
+fn range(rows: Rows<'_>, index: usize) -> std::ops::Range<usize> {
+    index * ROWS..rows.len().min((index + 1) * ROWS)
 }

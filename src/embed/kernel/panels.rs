@@ -4,6 +4,10 @@
 //! columns side by side. Columns are filled up with zeros to a multiple of [`MOST_LANES`]; the last panel may be narrower.
 #![expect(unsafe_code, reason = "words that begin on a cache line are seen as a slice")]
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
 use super::simd::MOST_LANES;
 
 /// Words of a cache line, where every panel begins.
@@ -51,6 +55,26 @@ impl Panels {
                 }
             }
         }
+        Self { lines, steps, columns: padded_columns }
+    }
+
+    /// Packs in parallel, panel by panel: `fill` is told the columns of a panel, how many there are with what fills it up, and
+    /// gets its words, all zero.
+    pub(crate) fn by_panel(
+        width: usize,
+        steps: usize,
+        columns: usize,
+        fill: impl Fn(Range<usize>, usize, &mut [u32]) + Sync,
+    ) -> Self {
+        let padded_columns = padded(columns);
+        let mut lines = lines(steps * padded_columns);
+        let words: &mut [u32] = bytemuck::cast_slice_mut(&mut lines);
+        words[..steps * padded_columns].par_chunks_mut((width * steps).max(1)).enumerate().for_each(
+            |(panel, words)| {
+                let first = panel * width;
+                fill(first..columns.min(first + width), width.min(padded_columns - first), words);
+            },
+        );
         Self { lines, steps, columns: padded_columns }
     }
 

@@ -16,6 +16,8 @@
     reason = "code is compiled for a processor where it is inlined into a function that is"
 )]
 
+use std::ops::Range;
+
 use super::panels::PanelsView;
 use super::simd::{Simd, Task};
 
@@ -87,7 +89,7 @@ impl Finish for Sums {
 #[inline(always)]
 pub(super) fn multiply<S: Simd, F: Factor>(
     simd: S,
-    _: F,
+    factor: F,
     left: Left<'_>,
     right: PanelsView<'_>,
     out: &mut [f32],
@@ -106,19 +108,10 @@ pub(super) fn multiply<S: Simd, F: Factor>(
     for first_column in (0..columns).step_by(width) {
         let panel_width = width.min(columns - first_column);
         for first in (0..left.rows).step_by(S::ROWS) {
-            let rows = S::ROWS.min(left.rows - first);
-            simd.call(Tile {
-                rows,
-                vectors: panel_width / S::LANES,
-                steps,
-                left: left.words[first * left.stride..].as_ptr(),
-                left_stride: left.stride,
-                right: words[first_column * steps..].as_ptr(),
-                out: out[first * out_stride + first_column..].as_mut_ptr().cast(),
-                out_stride,
-                factor: std::marker::PhantomData::<F>,
-            });
-            for row in first..first + rows {
+            let rows = first..left.rows.min(first + S::ROWS);
+            let to = out[first * out_stride + first_column..].as_mut_ptr().cast();
+            tile(simd, factor, left, rows.clone(), right, first_column, Write { to, stride: out_stride });
+            for row in rows {
                 let sums = &mut out[row * out_stride + first_column..][..panel_width];
                 finish.finish(simd, row, first_column, sums);
             }
@@ -126,26 +119,78 @@ pub(super) fn multiply<S: Simd, F: Factor>(
     }
 }
 
+/// Hands the sums of at most `ROWS` rows and the panel that begins with `first_column` to `epilogue`.
+///
+/// # Panics
+/// If the factors do not fit each other or their slices.
+#[inline(always)]
+pub(super) fn tile<S: Simd, F: Factor, E: Epilogue>(
+    simd: S,
+    _: F,
+    left: Left<'_>,
+    rows: Range<usize>,
+    right: PanelsView<'_>,
+    first_column: usize,
+    epilogue: E,
+) {
+    let PanelsView { words, steps, columns } = right;
+    let panel_width = (S::LANES * S::VECTORS).min(columns - first_column);
+    assert!(!rows.is_empty() && rows.end <= left.rows, "rows of the left factor");
+    assert!(left.words.len() >= (left.rows - 1) * left.stride + steps, "rows lie within their slice");
+    assert!(columns.is_multiple_of(S::LANES) && words.len() >= steps * columns, "panels lie within their slice");
+    simd.call(Tile {
+        rows: rows.len(),
+        vectors: panel_width / S::LANES,
+        steps,
+        left: left.words[rows.start * left.stride..].as_ptr(),
+        left_stride: left.stride,
+        right: words[first_column * steps..].as_ptr(),
+        epilogue,
+        factor: std::marker::PhantomData::<F>,
+    });
+}
+
+/// What takes the sums of a tile's rows out of the registers.
+pub(super) trait Epilogue {
+    /// `sums` are those of row `row` of the tile.
+    fn take<S: Simd, const VECTORS: usize>(&mut self, simd: S, row: usize, sums: &[S::Words; VECTORS]);
+}
+
+/// Writes rows `stride` words apart. `to` is valid for writes of all rows of the tile that it is made for.
+struct Write {
+    to: *mut u32,
+    stride: usize,
+}
+
+impl Epilogue for Write {
+    #[inline(always)]
+    fn take<S: Simd, const VECTORS: usize>(&mut self, simd: S, row: usize, sums: &[S::Words; VECTORS]) {
+        for (i, &sum) in sums.iter().enumerate() {
+            // SAFETY: `multiply`, the only maker, has checked that the tile's rows lie within the product's slice.
+            unsafe { simd.store(self.to.add(row * self.stride + i * S::LANES), sum) }
+        }
+    }
+}
+
 /// `rows` x `vectors` sums. Pointers are valid for what [`Tile::sums`] says.
-struct Tile<F> {
+struct Tile<F, E> {
     rows: usize,
     vectors: usize,
     steps: usize,
     left: *const u32,
     left_stride: usize,
     right: *const u32,
-    out: *mut u32,
-    out_stride: usize,
+    epilogue: E,
     factor: std::marker::PhantomData<F>,
 }
 
-impl<F: Factor> Task for Tile<F> {
+impl<F: Factor, E: Epilogue> Task for Tile<F, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        // SAFETY: `multiply`, the only maker of tiles, has checked that rows, panel and product lie within their slices:
-        // `rows` rows of `steps` words, `steps` times `vectors` vectors, and `rows` rows of as many.
+        // SAFETY: `tile`, the only maker, has checked that rows and panel lie within their slices: `rows` rows of `steps`
+        // words, and `steps` times `vectors` vectors.
         unsafe {
             match self.vectors {
                 3 if S::VECTORS >= 3 => self.wide::<S, 3>(simd),
@@ -156,7 +201,7 @@ impl<F: Factor> Task for Tile<F> {
     }
 }
 
-impl<F: Factor> Tile<F> {
+impl<F: Factor, E: Epilogue> Tile<F, E> {
     /// # Safety
     /// As for [`Tile::sums`].
     #[inline(always)]
@@ -178,9 +223,9 @@ impl<F: Factor> Tile<F> {
 
     /// # Safety
     /// `left` is valid for reads of `steps` words at `ROWS` multiples of `left_stride`, `right` for reads of `steps` x
-    /// `VECTORS` vectors, `out` for writes of `VECTORS` vectors at `ROWS` multiples of `out_stride`.
+    /// `VECTORS` vectors; `epilogue` takes `ROWS` rows of `VECTORS` vectors.
     #[inline(always)]
-    unsafe fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S) {
+    unsafe fn sums<S: Simd, const ROWS: usize, const VECTORS: usize>(mut self, simd: S) {
         let mut sums = [[simd.splat(0); VECTORS]; ROWS];
         let (mut left, mut right) = (self.left, self.right);
         // SAFETY: all reads and writes are those of the list above; pointers move to the end of what they read at most.
@@ -200,9 +245,7 @@ impl<F: Factor> Tile<F> {
                 right = right.add(VECTORS * S::LANES);
             }
             for (row, sums) in sums.iter().enumerate() {
-                for (i, &sum) in sums.iter().enumerate() {
-                    simd.store(self.out.add(row * self.out_stride + i * S::LANES), sum);
-                }
+                self.epilogue.take::<S, VECTORS>(simd, row, sums);
             }
         }
     }

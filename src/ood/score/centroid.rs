@@ -10,8 +10,8 @@
 //! others of the same kind, and statistics over the former flag two to three times as many good rows as they say. A
 //! held-out row's own score leaves its distance out of mu and sigma.
 //!
-//! Cost: rows x K x dim multiplications of 8 bits, and the fit of k-means. Memory: K centroids, in f32 and in 8 bits, and
-//! three numbers for each.
+//! Cost: rows x K x dim multiplications, in 8 bits where these are faster, and the fit of k-means. Memory: K centroids, in
+//! f32 and as they are multiplied, and three numbers for each.
 
 use crate::Result;
 use crate::cluster::kmeans::KMeansParams;

@@ -28,6 +28,7 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use crate::embed::kernel::Columns;
 use crate::vectors::moments::Moments;
 use crate::vectors::{Rows, tile};
 
@@ -164,7 +165,7 @@ impl MahalanobisScore {
         let (whitened, all) = (self.dim, 2 * self.dim);
         tile::for_each(
             rows,
-            &self.columns,
+            &Columns::new(self.dim, &self.columns),
             found.par_chunks_mut(tile::ROWS).enumerate(),
             |(tile, found), columns| {
                 let own = own.map(|own| all + own[*tile * tile::ROWS + columns.row_in_tile] as usize);
@@ -187,7 +188,6 @@ impl MahalanobisScore {
                     }
                 }
             },
-            |_| (),
         );
         found
     }
