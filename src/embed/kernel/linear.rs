@@ -16,8 +16,21 @@
 use super::elementwise::gelu;
 use super::panels::{Panels, padded};
 use super::product::{Bf16, F32, Finish, Int8, Left, multiply};
-use super::simd::{Level, Simd, Task};
-use crate::embed::Precision;
+use super::simd::{Level, MOST_LANES, Simd, Task, TileWidth};
+
+/// The arithmetic of the linear layers, which take nearly all of the time; the rest of a forward pass is f32 in any case.
+///
+/// Vectors of two precisions are not equal bit by bit: an encoder's id says which one was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 throughout.
+    #[default]
+    F32,
+    /// Factors rounded to bf16, sums in f32.
+    Bf16,
+    /// Factors rounded to integers of 8 bits, exact sums. Scales belong to a token and to an output, never to a batch.
+    Int8,
+}
 
 /// What is applied to the outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +70,9 @@ pub(crate) struct Rounded {
 
 /// A row of 8-bit integers q stands for scale x (q - zero).
 #[derive(Clone, Copy, Debug, Default)]
-struct QuantizedRow {
-    scale: f32,
-    zero: f32,
+pub(super) struct QuantizedRow {
+    pub(super) scale: f32,
+    pub(super) zero: f32,
 }
 
 impl Linear {
@@ -132,18 +145,6 @@ impl Linear {
     }
 }
 
-/// Columns of a tile.
-struct TileWidth;
-
-impl Task for TileWidth {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> usize {
-        S::LANES * S::VECTORS
-    }
-}
-
 /// The nearest bf16, to even in the middle. What is no number stays none.
 #[inline(always)]
 fn to_bf16(x: f32) -> u16 {
@@ -152,9 +153,9 @@ fn to_bf16(x: f32) -> u16 {
     (if x.is_nan() { 0x7fc0 } else { rounded }) as u16
 }
 
-/// `row` as integers of 8 bits, from its least number (or 0, if that is less) to its largest.
+/// `row`, a multiple of [`MOST_LANES`] numbers, as integers of 8 bits, from its least number (or 0, if that is less) to its largest.
 #[inline(always)]
-fn quantize<S: Simd>(simd: S, row: &[f32], to: &mut [u8]) -> QuantizedRow {
+pub(super) fn quantize<S: Simd>(simd: S, row: &[f32], to: &mut [u8]) -> QuantizedRow {
     // Adding 1.5 * 2^23 rounds to a whole number, and leaves it in the low bits of the mantissa.
     const ROUND: f32 = 12_582_912.0;
     let (mut least, mut largest) = (simd.number(0.0), simd.number(0.0));
@@ -174,13 +175,13 @@ fn quantize<S: Simd>(simd: S, row: &[f32], to: &mut [u8]) -> QuantizedRow {
     let zero = (-least * per_step).round_ties_even();
     let (factor, shift) = (simd.number(per_step), simd.number(zero + ROUND));
     let (bottom, top) = (simd.number(ROUND), simd.number(ROUND + 255.0));
-    let mut numbers = [0.0; super::simd::MOST_LANES];
-    for (part, to) in row.chunks_exact(S::LANES).zip(to.chunks_exact_mut(S::LANES)) {
-        let shifted = simd.add_f32(shift, simd.read(part), factor);
-        simd.write(&mut numbers, simd.smaller(simd.larger(shifted, bottom), top));
-        for (to, x) in to.iter_mut().zip(&numbers) {
-            *to = x.to_bits() as u8;
+    for (row, to) in row.as_chunks::<MOST_LANES>().0.iter().zip(to.as_chunks_mut().0) {
+        let mut numbers = [0.0; MOST_LANES];
+        for (part, number) in row.chunks_exact(S::LANES).zip(numbers.chunks_exact_mut(S::LANES)) {
+            let shifted = simd.add_f32(shift, simd.read(part), factor);
+            simd.write(number, simd.smaller(simd.larger(shifted, bottom), top));
         }
+        *to = numbers.map(|x| x.to_bits() as u8);
     }
     QuantizedRow { scale, zero }
 }
@@ -319,7 +320,7 @@ mod tests {
                     for j in 0..outputs {
                         let products = (0..inputs).map(|l| f64::from(input[i * inputs + l]) * f64::from(weight[j * inputs + l]));
                         let sum = products.sum::<f64>() + f64::from(bias[j]);
-                        let normal = || 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(sum * std::f64::consts::FRAC_1_SQRT_2));
+                        let normal = || 0.5 * (1.0 + statrs::function::erf::erf(sum * std::f64::consts::FRAC_1_SQRT_2));
                         let exact = if gelu { sum * normal() } else { sum };
                         let got = f64::from(out[i * stride + j]);
                         // GELU's slope is below 1.13.

@@ -1,22 +1,28 @@
-//! The compute kernels: the only unsafe code of the crate beside the memory map of the vector store.
+//! The compute kernels of a processor. Beside the launches in `gpu/cuda` and the memory map of the vector store, the only
+//! unsafe code of the crate.
 //!
 //! `simd` says what a processor can do; over it stand the kernels of a transformer's forward pass: `product` (tiles of
-//! matrix products over `panels`), `linear`, `attention` and `elementwise`. `int8` and `matmul` serve the search for near
-//! vectors.
+//! matrix products over `panels`), `linear`, `attention` and `elementwise`. `columns` (f32), `candidates`
+//! (the nearest one) and `int8` (the k nearest) serve the search for near vectors, `vector` what is done to one at a time.
 
 mod attention;
+mod candidates;
+mod columns;
 mod elementwise;
 mod int8;
 mod linear;
-mod matmul;
 mod panels;
 mod product;
 mod simd;
+mod vector;
 
 pub(crate) use attention::{AttentionBuffers, Heads, attend};
+pub(crate) use candidates::{RoughColumns, RoughRows};
+pub(crate) use columns::Columns;
 pub(crate) use elementwise::LayerNorm;
 pub(crate) use int8::{PackedColumns, PackedRows, largest_component};
+pub use linear::Precision;
 pub(crate) use linear::{Activation, Linear, Rounded};
-pub use matmul::{Matrix, Transposed, matmul, multiply};
 pub(crate) use panels::padded;
 pub(crate) use simd::Level;
+pub(crate) use vector::{add_weighted, dot, normalize, prefetch, widen_unit};

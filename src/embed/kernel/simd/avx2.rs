@@ -2,10 +2,10 @@
 #![expect(unsafe_code, reason = "vector instructions have to be known to exist")]
 
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_set1_epi32, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srai_epi16, _mm256_srli_epi16,
-    _mm256_storeu_si256, _mm256_sub_ps,
+    __m256i, _CMP_GT_OQ, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_max_ps,
+    _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_set1_epi32, _mm256_slli_epi16, _mm256_slli_epi32,
+    _mm256_srai_epi16, _mm256_srli_epi16, _mm256_storeu_si256, _mm256_sub_ps,
 };
 
 use super::{Simd, Task};
@@ -122,6 +122,15 @@ impl Simd for Avx2 {
     fn smaller(self, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: as above the impl.
         unsafe { _mm256_castps_si256(_mm256_min_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b))) }
+    }
+
+    #[inline(always)]
+    fn above(self, a: __m256i, b: __m256i) -> u32 {
+        // SAFETY: as above the impl.
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+            _mm256_movemask_ps(above).cast_unsigned()
+        }
     }
 
     #[inline(always)]

@@ -2,10 +2,11 @@
 #![expect(unsafe_code, reason = "vector instructions have to be known to exist")]
 
 use std::arch::x86_64::{
-    __m512bh, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_cvtepi32_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_madd_epi16,
-    _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_slli_epi16, _mm512_slli_epi32,
-    _mm512_srai_epi16, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_ps,
+    __m512bh, __m512i, _CMP_GT_OQ, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_dpbf16_ps, _mm512_dpbusd_epi32,
+    _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_set1_epi32, _mm512_slli_epi16, _mm512_slli_epi32, _mm512_srai_epi16, _mm512_srli_epi16, _mm512_storeu_si512,
+    _mm512_sub_ps,
 };
 use std::mem::transmute;
 
@@ -164,6 +165,12 @@ impl<const EXTENSION: u8> Simd for Avx512<EXTENSION> {
     fn smaller(self, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: as above the impl.
         unsafe { _mm512_castps_si512(_mm512_min_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b))) }
+    }
+
+    #[inline(always)]
+    fn above(self, a: __m512i, b: __m512i) -> u32 {
+        // SAFETY: as above the impl.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)).into() }
     }
 
     #[inline(always)]

@@ -89,6 +89,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn above(self, a: [u32; 4], b: [u32; 4]) -> u32 {
+        (0..4).fold(0, |bits, i| bits | u32::from(f32::from_bits(a[i]) > f32::from_bits(b[i])) << i)
+    }
+
+    #[inline(always)]
     fn power_of_two(self, n: [u32; 4]) -> [u32; 4] {
         n.map(|n| (n << 23).wrapping_add(1.0_f32.to_bits()))
     }
