@@ -3,6 +3,8 @@
 /// A stage of a run, in the order in which they happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Making a static encoder: units are entries of its vocabulary.
+    Distill,
     /// Reading and embedding the corpus: units are rows, with tokens beside them.
     Embed,
     /// Fitting the codebook and assigning every text to a leaf.

@@ -1,7 +1,7 @@
 //! From text to token ids, with what a limit cuts off counted.
 
 use rayon::prelude::*;
-use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
+use tokenizers::{PostProcessor, PostProcessorWrapper, Tokenizer, TruncationDirection};
 
 use super::TokenizedText;
 
@@ -25,6 +25,23 @@ impl TextTokenizer {
             return Err(format!("expected a limit above {special} special tokens, got {max_tokens}").into());
         }
         Ok(Self { tokenizer, prompt: prompt.to_owned(), max_own_tokens: max_tokens - special })
+    }
+
+    /// The same without the special tokens that it would put around a text.
+    pub(super) fn without_special(json: &[u8], prompt: &str, max_tokens: usize) -> tokenizers::Result<Self> {
+        let mut bare = Self::new(json, prompt, usize::MAX)?;
+        bare.tokenizer.with_post_processor(None::<PostProcessorWrapper>);
+        Ok(Self { max_own_tokens: max_tokens, ..bare })
+    }
+
+    /// Ids of its vocabulary lie below this.
+    pub(super) fn entries(&self) -> usize {
+        self.tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1)
+    }
+
+    /// The id of an entry of its vocabulary.
+    pub(super) fn id_of(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
     }
 
     /// Splits texts into tokens, in order, in the rayon pool of the caller.

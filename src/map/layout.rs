@@ -95,7 +95,7 @@ pub fn lay_out(rows: Rows<'_>, params: &MapParams, progress: &dyn Progress) -> L
     let epochs = if rows.len() <= 10_000 { 500 } else { 200 };
     progress.start(Stage::Map, Some(rows.len() as u64 * (1 + epochs as u64)));
     let neighbors = neighbors(rows, k, params.exact, params.seed, progress);
-    let start = Pca::fit(&Moments::of(rows)).coordinates(rows);
+    let start = Pca::fit(&Moments::of(rows), 2).coordinates(rows);
     let varies = start.iter().flatten().any(|&x| x != 0.0);
     if rows.len() < NEIGHBORHOODS * k || !varies {
         progress.finish();

@@ -1,7 +1,7 @@
-//! A 2-D map of vectors: their first two principal components.
+//! Principal components of vectors: two for a map, more to shorten them.
 //!
 //! Exact, from the eigenvectors of the covariance, which the [`Moments`] hold. An eigenvector's sign is free: here its
-//! component of largest size (the first of several) is positive. Cost: dim^3, and n dim for the coordinates.
+//! component of largest size (the first of several) is positive. Cost: dim^3, and n dim for each coordinate.
 
 use nalgebra::SymmetricEigen;
 use rayon::prelude::*;
@@ -9,17 +9,18 @@ use rayon::prelude::*;
 use super::moments::Moments;
 use super::{Rows, tile};
 
-/// Mean and the two directions of largest variance.
+/// Mean and the directions of largest variance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pca {
     mean: Vec<f64>,
-    axes: [Vec<f64>; 2],
+    /// Components x axes.
+    axes: Vec<f64>,
 }
 
 impl Pca {
-    /// From the moments of the rows to be shown. Axes along which nothing varies are zero.
+    /// The first `axes` directions, from the moments of some rows. Axes along which nothing varies are zero.
     #[must_use]
-    pub fn fit(moments: &Moments) -> Self {
+    pub fn fit(moments: &Moments, axes: usize) -> Self {
         let n = moments.n().max(1) as f64;
         let mean: Vec<f64> = moments.sum().map(|sum| sum / n).collect();
         let mut covariance = moments.outer() / n;
@@ -37,10 +38,27 @@ impl Pca {
             }
             _ => vec![0.0; mean.len()],
         };
-        Self { axes: [axis(0), axis(1)], mean }
+        let columns: Vec<Vec<f64>> = (0..axes).map(axis).collect();
+        let axes = (0..mean.len()).flat_map(|component| columns.iter().map(move |axis| axis[component])).collect();
+        Self { mean, axes }
     }
 
-    /// Coordinates (x, y) of every row.
+    /// Coordinates of a row, one for each of the first `out.len()` axes.
+    ///
+    /// # Panics
+    /// If the row has not as many components as those that this was fitted to, or `out` is longer than there are axes.
+    pub fn project(&self, row: &[f32], out: &mut [f32]) {
+        assert_eq!(row.len(), self.mean.len(), "components of a row");
+        let mut sums = vec![0.0; out.len()];
+        let width = self.axes.len() / self.mean.len().max(1);
+        for ((&x, mean), axes) in row.iter().zip(&self.mean).zip(self.axes.chunks_exact(width.max(1))) {
+            let x = f64::from(x) - mean;
+            sums.iter_mut().zip(&axes[..out.len()]).for_each(|(sum, axis)| *sum += x * axis);
+        }
+        out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum as f32);
+    }
+
+    /// Coordinates (x, y) of every row, along the first two axes.
     #[must_use]
     pub fn coordinates<'a>(&self, rows: impl Into<Rows<'a>>) -> Vec<[f32; 2]> {
         let rows = rows.into();
@@ -49,11 +67,7 @@ impl Pca {
             let mut row = vec![0.0; rows.dim()];
             for (i, place) in coordinates.iter_mut().enumerate() {
                 rows.read_row(index * tile::ROWS + i, &mut row);
-                let along = |axis: &[f64]| {
-                    let terms = row.iter().zip(&self.mean).zip(axis);
-                    terms.map(|((&x, mean), axis)| (f64::from(x) - mean) * axis).sum::<f64>() as f32
-                };
-                *place = [along(&self.axes[0]), along(&self.axes[1])];
+                self.project(&row, place);
             }
         });
         coordinates
@@ -80,7 +94,7 @@ mod tests {
     fn axes_of_known_variance() {
         let rows = [[0.8, 0.6, 0.0], [0.8, -0.6, 0.0], [0.96, 0.0, 0.28], [0.96, 0.0, -0.28]].concat();
         let matrix = EmbeddingMatrix::from_f32(3, &rows);
-        let found = Pca::fit(&Moments::of(&matrix)).coordinates(&matrix);
+        let found = Pca::fit(&Moments::of(&matrix), 2).coordinates(&matrix);
         let want = [[0.6, 0.0], [-0.6, 0.0], [0.0, 0.28], [0.0, -0.28]];
         for (found, want) in found.iter().flatten().zip(want.iter().flatten()) {
             assert!((found - want).abs() < 1e-3, "{found} {want}"); // f16 components: 2^-11 each
@@ -91,10 +105,10 @@ mod tests {
     fn nothing_varies() {
         for rows in [vec![], vec![0.6, 0.8], [0.6, 0.8].repeat(9), vec![0.0, 0.0]] {
             let matrix = EmbeddingMatrix::from_f32(2, &rows);
-            let found = Pca::fit(&Moments::of(&matrix)).coordinates(&matrix);
+            let found = Pca::fit(&Moments::of(&matrix), 2).coordinates(&matrix);
             assert!(found.iter().flatten().all(|&x| x == 0.0), "{found:?}");
         }
         let matrix = EmbeddingMatrix::from_f32(1, &[1.0, -1.0]);
-        assert_eq!(Pca::fit(&Moments::of(&matrix)).coordinates(&matrix), [[1.0, 0.0], [-1.0, 0.0]]);
+        assert_eq!(Pca::fit(&Moments::of(&matrix), 2).coordinates(&matrix), [[1.0, 0.0], [-1.0, 0.0]]);
     }
 }

@@ -56,6 +56,7 @@ fn help() {
             "semcov profile show --help",
             "semcov profile diff --help",
             "semcov model --help",
+            "semcov model distill --help",
             "semcov init --help",
             "semcov completions --help",
             "semcov man --help",
@@ -162,6 +163,42 @@ fn model() {
             "semcov model info no-such-folder",
         ],
     ));
+}
+
+/// Static encoders of a tiny transformer: with and without the frequencies of a corpus, used, and mistaken for each other.
+#[test]
+fn static_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    std::fs::create_dir(folder.path().join("tiny-bert")).unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let from = tests.join("parity/fixtures/encoders/bert-mean").join(file);
+        std::fs::copy(from, folder.path().join("tiny-bert").join(file)).unwrap();
+    }
+    std::fs::write(folder.path().join("none.toml"), "").unwrap();
+    let rows = ["where is my parcel", "the refund of the order", "reset the password", "where is the order?"];
+    std::fs::write(folder.path().join("all.txt"), rows.join("\n")).unwrap();
+    let shown = session_in(
+        folder.path(),
+        &[
+            "semcov model distill --encoder tiny-bert --dim 8 -o zipf",
+            "semcov model distill all.txt --encoder tiny-bert --dim 8 -o counted",
+            "semcov model distill all.txt --encoder tiny-bert --dim 8 -o counted -q",
+            "semcov model info static:tiny-bert",
+            "semcov profile fit all.txt --encoder counted --config none.toml -o counted.semcov -q",
+            "semcov profile observe all.txt --encoder zipf --config none.toml --codebook counted.semcov -o zipf.semcov -q",
+            "semcov model distill --encoder zipf -o again",
+            "semcov model distill --encoder tiny-bert -o tiny-bert",
+            "semcov model distill --encoder tiny-bert --dim 0 -o none",
+        ],
+    );
+    let is_digest = |line: &&str| line.starts_with("digest ") || line.starts_with("fingerprint ");
+    let (digests, lines): (Vec<&str>, Vec<&str>) = shown.lines().partition(is_digest);
+    assert_eq!(digests.len(), 8);
+    assert_ne!(digests[0], digests[2], "frequencies make another encoder");
+    assert_eq!(digests[2..4], digests[4..6], "and the same ones the same");
+    let lines: Vec<&str> = lines.into_iter().map(|line| line.split(" got ").next().unwrap()).collect();
+    insta::assert_snapshot!(lines.join("\n"));
 }
 
 /// Every error says what was expected, what was found, and what to do next.

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use semcov::corpus::{Corpus, CorpusOptions};
 use semcov::embed::{
-    Artifacts, BadRowLimit, EmbedOptions, EmbeddedCorpus, Encoder, OpenDevice, Precision, TransformerEncoder,
-    embed_corpus,
+    Artifacts, BadRowLimit, DistillParams, Distillation, EmbedOptions, EmbeddedCorpus, Encoder, OpenDevice, Precision,
+    StaticEncoder, TransformerEncoder, embed_corpus,
 };
 use semcov::progress::Silent;
 use semcov::vectors::{EmbeddingMatrix, VectorStore};
@@ -23,30 +23,42 @@ pub(crate) struct Split {
 /// CLINC150's splits by name, embedded by the encoder inside the binary.
 pub(crate) static CLINC: LazyLock<Option<BTreeMap<String, Split>>> = LazyLock::new(|| clinc_in(Precision::F32));
 
+/// The same by the static encoder that is distilled from it.
+pub(crate) static STATIC_CLINC: LazyLock<Option<BTreeMap<String, Split>>> = LazyLock::new(|| {
+    load_clinc(|file, options| {
+        let params = DistillParams::default().check().unwrap();
+        let model = Distillation::new(&Artifacts::embedded().unwrap(), params).unwrap().run(&Silent).unwrap();
+        embed_by(&StaticEncoder::new(&model).unwrap(), file, options)
+    })
+});
+
 /// SNIPS, all of it in one split.
 pub(crate) static SNIPS: LazyLock<Option<Split>> = LazyLock::new(|| {
-    load(&folder().join("snips/snips.jsonl"), &CorpusOptions::default(), Precision::F32, |_, _| String::new())?
-        .remove("")
+    load(&folder().join("snips/snips.jsonl"), &CorpusOptions::default(), embed, |_, _| String::new())?.remove("")
 });
 
 /// CLINC150's splits by name, embedded in a precision.
 pub(crate) fn clinc_in(precision: Precision) -> Option<BTreeMap<String, Split>> {
+    load_clinc(|file, options| embed_in(file, options, precision))
+}
+
+fn load_clinc(embed: impl Fn(&Path, &CorpusOptions) -> (Corpus, EmbeddedCorpus)) -> Option<BTreeMap<String, Split>> {
     let options = CorpusOptions { source: Some("split".to_owned()), ..CorpusOptions::default() };
-    load(&clinc_file(), &options, precision, |embedded, row| embedded.records.sources.get(row).unwrap().to_owned())
+    load(&clinc_file(), &options, embed, |embedded, row| embedded.records.sources.get(row).unwrap().to_owned())
 }
 
 /// The splits of a file; `split_of` names that of a row. `None` where there is no such file.
 fn load(
     file: &Path,
     options: &CorpusOptions,
-    precision: Precision,
+    embed: impl Fn(&Path, &CorpusOptions) -> (Corpus, EmbeddedCorpus),
     split_of: impl Fn(&EmbeddedCorpus, usize) -> String,
 ) -> Option<BTreeMap<String, Split>> {
     if !file.is_file() {
         eprintln!("SKIPPED: {} is absent; name the folder of the shared corpora with SEMCOV_DATA", file.display());
         return None;
     }
-    let (_, embedded) = embed_in(file, options, precision);
+    let (_, embedded) = embed(file, options);
     let mut splits: BTreeMap<String, Split> = BTreeMap::new();
     let mut rows: Vec<usize> = (0..embedded.records.len()).collect();
     rows.sort_by_key(|&row| embedded.records.text(row));
@@ -87,10 +99,13 @@ pub(crate) fn embed(file: &Path, options: &CorpusOptions) -> (Corpus, EmbeddedCo
 }
 
 fn embed_in(file: &Path, options: &CorpusOptions, precision: Precision) -> (Corpus, EmbeddedCorpus) {
+    let artifacts = Artifacts::embedded().unwrap();
+    embed_by(&TransformerEncoder::load_in(&artifacts, &OpenDevice::cpu(), precision).unwrap(), file, options)
+}
+
+fn embed_by(encoder: &dyn Encoder, file: &Path, options: &CorpusOptions) -> (Corpus, EmbeddedCorpus) {
     let inputs = [file.to_str().unwrap().to_owned()];
     let corpus = Corpus::open(&inputs, options).unwrap();
-    let artifacts = Artifacts::embedded().unwrap();
-    let encoder = TransformerEncoder::load_in(&artifacts, &OpenDevice::cpu(), precision).unwrap();
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evaluation-vectors");
     let store = VectorStore::open(&cache, encoder.id()).unwrap();
     let options = EmbedOptions {
@@ -99,7 +114,7 @@ fn embed_in(file: &Path, options: &CorpusOptions, precision: Precision) -> (Corp
         total_rows: None,
         leave_out_synthetic: false,
     };
-    let embedded = embed_corpus(corpus.records(), &encoder, store, &options, &Silent, &mut |_| Ok(())).unwrap();
+    let embedded = embed_corpus(corpus.records(), encoder, store, &options, &Silent, &mut |_| Ok(())).unwrap();
     (corpus, embedded)
 }
 

@@ -16,10 +16,10 @@ use crate::figures::{Shuffle, average_precision};
 
 /// What was found of planted gaps, averaged over draws.
 #[derive(Default)]
-struct Found {
-    average_precision: f64,
-    recall: f64,
-    precision: f64,
+pub(crate) struct Found {
+    pub(crate) average_precision: f64,
+    pub(crate) recall: f64,
+    pub(crate) precision: f64,
     significant: f64,
 }
 
@@ -70,7 +70,7 @@ fn tested(reference: &Split, corpus: &Split, planted: &[&str], leaves: usize, se
     tests.into_iter().map(|test| (is_gap(&test), test)).map(|(gap, test)| (test, gap)).collect()
 }
 
-fn evaluate(clinc: &BTreeMap<String, Split>, keep: f64, leaves: usize) -> Found {
+pub(crate) fn evaluate(clinc: &BTreeMap<String, Split>, keep: f64, leaves: usize) -> Found {
     const DRAWS: u64 = 5;
     let mut found = Found::default();
     for seed in 0..DRAWS {

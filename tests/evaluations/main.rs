@@ -18,3 +18,4 @@ mod precision;
 mod profiles;
 mod screening;
 mod shift;
+mod static_tier;

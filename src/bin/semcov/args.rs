@@ -103,7 +103,7 @@ Exit codes: 0 pass, 1 a rule fails, 2 could not judge.")]
   semcov profile diff last-week.semcov train.semcov --format markdown")]
     Profile(ProfileArgs),
 
-    /// List encoders, describe one, or download one
+    /// List encoders, describe one, download one, or make a static one
     #[command(after_help = "Example:
   semcov model info all-MiniLM-L6-v2")]
     Model(ModelArgs),
@@ -560,12 +560,52 @@ pub(crate) enum ModelCommand {
     Info {
         /// Encoder: a name of `semcov model list`, a Hugging Face id, or a folder
         encoder: String,
+
+        /// Folder that keeps static encoders between runs, or none [default: the user's cache folder]
+        #[arg(long, value_name = "DIR|none", env = "SEMCOV_CACHE")]
+        cache: Option<String>,
     },
     /// Download an encoder, so that later runs need no network
     Pull {
         /// Encoder: a name of `semcov model list`, or a Hugging Face id
         encoder: String,
     },
+    /// Make a static encoder of a transformer, in the format of Model2Vec
+    #[command(
+        after_help = "A static encoder has a vector for every token, and a text's vector is their mean: far faster \
+                            than the transformer it is made of, and coarser. `--encoder static` makes one by itself, the \
+                            same for every corpus. Here tokens may be weighted by how rare they are in corpora of yours; \
+                            what is screened or gated with such an encoder needs the same folder again.
+
+Examples:
+  semcov model distill -o static-minilm
+  semcov model distill train.jsonl -o static-train
+  semcov screen drop.jsonl --against train.jsonl --encoder ./static-train"
+    )]
+    Distill(ModelDistillArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ModelDistillArgs {
+    /// Corpora whose token frequencies weight the tokens [default: estimated by Zipf's law]
+    #[arg(value_name = "CORPUS")]
+    pub inputs: Vec<String>,
+
+    /// Column with the text, or a template over columns such as '{instruction}\n{input}' [default: recognised]
+    #[arg(long, value_name = "COLUMN|TEMPLATE", env = "SEMCOV_TEXT")]
+    pub text: Option<String>,
+
+    /// The transformer: a name of `semcov model list`, a Hugging Face id, or a folder
+    #[arg(long, value_name = "ID|DIR", default_value = crate::encoder::DISTILLED)]
+    pub encoder: String,
+
+    /// Components of a vector; at most those of the transformer
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub dim: usize,
+
+    /// Folder to write the encoder to
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: PathBuf,
 }
 
 #[derive(Args, Debug)]

@@ -179,6 +179,7 @@ pub(crate) fn stdout_style() -> TerminalStyle {
 
 fn name(stage: Stage) -> &'static str {
     match stage {
+        Stage::Distill => "distilling",
         Stage::Embed => "embedding",
         Stage::Cluster => "clustering",
         Stage::Observe => "observing",

@@ -4,6 +4,7 @@ mod args;
 mod bad_rows;
 mod commands;
 mod console;
+mod encoder;
 mod exit;
 mod output;
 mod session;

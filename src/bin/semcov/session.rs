@@ -8,8 +8,7 @@ use etcetera::BaseStrategy;
 use semcov::Error;
 use semcov::corpus::{BadRow, Corpus, CorpusOptions, Original, Record, Row};
 use semcov::embed::{
-    self, ArtifactOptions, Artifacts, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions,
-    Precision, TransformerEncoder,
+    self, ArtifactOptions, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions, Precision,
 };
 use semcov::profile::{Profile, ProfileParams, SampleParams};
 use semcov::progress::Progress;
@@ -21,6 +20,7 @@ use crate::args::{CorpusArgs, GateArgs, ReferenceArgs, ScreenArgs};
 use crate::bad_rows::BadRows;
 use crate::commands::profile;
 use crate::console::Console;
+use crate::encoder;
 use crate::settings::{GateSettings, Layered as _, ScreenSettings, Settings};
 
 /// A corpus that is open, and the settings it was opened with.
@@ -37,7 +37,7 @@ pub(crate) struct Session {
     followed: OnceLock<Precision>,
     bad_rows: Option<PathBuf>,
     /// Loaded at the first use: a corpus that brings its vectors needs none.
-    encoder: OnceLock<TransformerEncoder>,
+    encoder: OnceLock<Box<dyn Encoder>>,
 }
 
 /// Another corpus, or a profile, that a command names beside its corpus.
@@ -522,32 +522,26 @@ impl Session {
         Ok(embedded)
     }
 
-    fn encoder(&self, console: &Console) -> Result<&TransformerEncoder> {
+    fn encoder(&self, console: &Console) -> Result<&dyn Encoder> {
         if let Some(encoder) = self.encoder.get() {
-            return Ok(encoder);
+            return Ok(encoder.as_ref());
         }
         let name = self.settings.encoder.as_deref().context("encoder has a default")?;
         let device = self.device.open()?;
         if let Some(warning) = &device.warning {
             console.warn(warning);
         }
-        let artifacts = Artifacts::resolve(name, &artifact_options(self.settings.prompt.clone(), console))?;
-        for warning in &artifacts.warnings {
-            console.warn(warning);
-        }
-        let followed = self.followed.get().filter(|_| device.device == Device::Cpu);
-        let encoder = match (self.precision, followed) {
-            (Some(asked_for), _) => TransformerEncoder::load_in(&artifacts, &device, asked_for)?,
-            // Another encoder than the profile's may not have its precision. What follows from that is told later.
-            (None, Some(&followed)) => TransformerEncoder::load_in(&artifacts, &device, followed)
-                .or_else(|_| TransformerEncoder::load_fastest(&artifacts, &device))?,
-            (None, None) => TransformerEncoder::load_fastest(&artifacts, &device)?,
-        };
-        console.note(format_args!("encoder {name} on {}, in {}", encoder.device(), encoder.id().precision));
-        Ok(self.encoder.get_or_init(|| encoder))
+        let options = artifact_options(self.settings.prompt.clone(), console);
+        let found = encoder::find(name, &options, console)?;
+        let followed = self.followed.get().copied().filter(|_| device.device == Device::Cpu);
+        let (prompt, cache) = (self.settings.prompt.as_deref(), self.cache()?);
+        let encoder = found.load(&device, self.precision, followed, prompt, cache.as_deref(), console)?;
+        let (place, precision) = (encoder.device(), &encoder.id().precision);
+        console.note(format_args!("encoder {name} on {place}, in {precision}{}", found.tier()));
+        Ok(self.encoder.get_or_init(|| encoder).as_ref())
     }
 
-    fn store(&self, encoder: &TransformerEncoder) -> Result<VectorStore> {
+    fn store(&self, encoder: &dyn Encoder) -> Result<VectorStore> {
         Ok(match self.cache()? {
             None => VectorStore::temporary(encoder.id())?,
             Some(folder) => VectorStore::open(&folder, encoder.id())?,
@@ -556,17 +550,22 @@ impl Session {
 
     /// The cache folder, if there is to be one.
     fn cache(&self) -> Result<Option<PathBuf>> {
-        Ok(match self.settings.cache.as_deref() {
-            Some("none") => None,
-            Some(folder) => Some(PathBuf::from(folder)),
-            None => Some(
-                etcetera::choose_base_strategy()
-                    .context("cannot tell the user's cache folder; name one with `--cache DIR`, or use `--cache none`")?
-                    .cache_dir()
-                    .join("semcov"),
-            ),
-        })
+        cache_folder(self.settings.cache.as_deref())
     }
+}
+
+/// The cache folder that a setting names, if there is to be one.
+pub(crate) fn cache_folder(setting: Option<&str>) -> Result<Option<PathBuf>> {
+    Ok(match setting {
+        Some("none") => None,
+        Some(folder) => Some(PathBuf::from(folder)),
+        None => Some(
+            etcetera::choose_base_strategy()
+                .context("cannot tell the user's cache folder; name one with `--cache DIR`, or use `--cache none`")?
+                .cache_dir()
+                .join("semcov"),
+        ),
+    })
 }
 
 /// Rows with their originals.

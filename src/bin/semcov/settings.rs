@@ -73,7 +73,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TEXT", env = "SEMCOV_PROMPT", help_heading = "Embedding")]
     pub prompt: Option<String>,
 
-    /// Where to run the encoder: auto, cpu, cuda, cuda:N, metal [default: auto]
+    /// Where to run the encoder: auto, cpu, cuda, cuda:N[,M...], metal [default: auto]
     #[arg(long, value_name = "DEVICE", env = "SEMCOV_DEVICE", help_heading = "Embedding")]
     pub device: Option<String>,
 

@@ -1,5 +1,6 @@
 //! A model folder: `config.json`, `tokenizer.json`, safetensors weights, and the files in which sentence-transformers
-//! keeps pooling, limits and prompts.
+//! keeps pooling, limits and prompts. A folder of Model2Vec has no pooling to choose, and a limit only where its
+//! `config.json` has one (`max_length`).
 //!
 //! What the folder says of pooling is what holds; a manifest speaks where the folder does not. Of several limits on the
 //! number of tokens the smallest holds. A prompt comes from the manifest, else from the folder's default prompt.
@@ -9,11 +10,16 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{ArtifactOptions, Artifacts, Manifest, Verification, Weights, digest};
-use crate::embed::Pooling;
+use crate::embed::{Pooling, static_model};
 use crate::{Error, Result};
 
 const WEIGHTS: &str = "model.safetensors";
 const SHARD_INDEX: &str = "model.safetensors.index.json";
+
+/// Whether a `config.json` is that of a static encoder.
+pub(super) fn is_static(config: &Value) -> bool {
+    config["model_type"] == "model2vec"
+}
 
 /// A model folder whose files are there; nothing but their names has been checked.
 pub(super) struct Folder<'a> {
@@ -88,7 +94,8 @@ impl<'a> Folder<'a> {
                 "the repository has changed since this version of semcov: name an older commit with `--revision`",
             ));
         }
-        let (transformer, own_pooling) = self.modules()?;
+        let (transformer, own_pooling) =
+            if is_static(&config) { (String::new(), Some(Pooling::Mean)) } else { self.modules()? };
         let pooling = match (own_pooling, manifest.map(|manifest| manifest.pooling)) {
             (Some(own), Some(known)) if own != known => {
                 warnings.push(format!("its files say {own:?} pooling and semcov knew {known:?}: its files hold"));
@@ -100,7 +107,11 @@ impl<'a> Folder<'a> {
                 Pooling::Mean
             }
         };
-        let own_limit = self.token_limit(&transformer, &config)?;
+        let own_limit = if is_static(&config) {
+            Some(config["max_length"].as_u64().map_or(static_model::MAX_TOKENS, |limit| limit as usize))
+        } else {
+            self.token_limit(&transformer, &config)?
+        };
         let max_tokens = match manifest.map(|manifest| manifest.max_tokens) {
             Some(limit) => limit.min(own_limit.unwrap_or(limit)),
             None => own_limit.unwrap_or(512),

@@ -10,6 +10,7 @@ mod folder;
 mod hub;
 mod manifest;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,6 +53,20 @@ pub enum Weights {
     Embedded(&'static [u8]),
     /// One file, or the shards of one.
     Files(Vec<PathBuf>),
+}
+
+impl Weights {
+    /// The bytes of each file.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(&self) -> impl Iterator<Item = Result<Cow<'_, [u8]>>> {
+        let (embedded, files) = match self {
+            Self::Embedded(bytes) => (Some(Ok(Cow::Borrowed(*bytes))), &[][..]),
+            Self::Files(files) => (None, files.as_slice()),
+        };
+        embedded.into_iter().chain(files.iter().map(|file| Ok(Cow::Owned(fs_err::read(file)?))))
+    }
 }
 
 /// What the files of an encoder were checked against, before anything is computed with them; the strongest first.
@@ -160,8 +175,14 @@ impl Artifacts {
     #[must_use]
     pub fn architecture(&self) -> Option<(String, usize)> {
         let config: serde_json::Value = serde_json::from_str(&self.config_json).ok()?;
-        let dim = ["hidden_size", "dim", "n_embd"].iter().find_map(|name| config[name].as_u64())?;
+        let dim = ["hidden_size", "dim", "n_embd", "hidden_dim"].iter().find_map(|name| config[name].as_u64())?;
         Some((config["model_type"].as_str()?.to_owned(), dim as usize))
+    }
+
+    /// Whether this is a static encoder: a vector per token, and no network.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        serde_json::from_str(&self.config_json).is_ok_and(|config| folder::is_static(&config))
     }
 
     /// Applies what the user asks for on top of what the encoder says of itself.
