@@ -16,6 +16,9 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// What vectors in f16 on a GPU have to hold.
+    pub(super) const ON_GPU: Self = Self { mean: 0.9999, least: 0.9995 };
+
     /// What vectors of a precision have to hold to stand for those in f32.
     #[must_use]
     pub fn expected(precision: Precision) -> Self {

@@ -5,6 +5,14 @@
 //! in the forward pass, longest texts first in batches of about one length, the next one is read and tokenized in the
 //! same rayon pool. Nothing else of a text is kept: memory is two windows, and per distinct text about 100 bytes beside
 //! its records' ids.
+//!
+//! Where the forward pass runs on GPUs, three stages follow each other: reading and tokenizing, which has the whole pool;
+//! threads that hand batches to the GPUs and wait for them, two for each; and one that stores what they bring. Windows are
+//! larger there, as a GPU is idle from the end of one to the beginning of the next.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use super::tally::OnBadRow;
 use super::{EmbedOptions, EmbeddedCorpus, Encoder, TokenizedText, batch, tally::Tally};
@@ -16,8 +24,10 @@ use crate::{Error, Result};
 
 /// A window is full at this many texts ...
 const WINDOW_TEXTS: usize = 16_384;
-/// ... or at this many bytes of them; the last text may exceed it.
+/// ... or at this many bytes of them; the last text may exceed it. For GPUs it is as many times as large ...
 const WINDOW_BYTES: usize = 8 << 20;
+/// ... as this.
+const GPU_WINDOWS: usize = 4;
 
 /// Reads all rows, embeds the distinct texts that `store` lacks, and adds them to it.
 ///
@@ -59,7 +69,17 @@ where
     let encoder = reader.encoder;
     let mut window = reader.next_window()?;
     while !window.texts.is_empty() {
-        let (embedded, next) = rayon::join(|| window.embed(encoder, appender, progress), || reader.next_window());
+        let embed = || window.embed(encoder, appender, progress);
+        let (embedded, next) = if encoder.calls_at_once() > 1 {
+            // Waiting for a GPU must take no thread from the pool.
+            std::thread::scope(|scope| {
+                let embedding = scope.spawn(embed);
+                let next = reader.next_window();
+                (embedding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), next)
+            })
+        } else {
+            rayon::join(embed, || reader.next_window())
+        };
         for (text, location) in window.texts.iter().zip(embedded?) {
             reader.tally.place(text.number, location);
         }
@@ -92,21 +112,71 @@ impl Window {
 
     /// Embeds all texts and appends them to the store; gives their places, in order.
     fn embed(&self, encoder: &dyn Encoder, appender: &mut Appender, progress: &dyn Progress) -> Result<Vec<Location>> {
-        let dim = encoder.id().dim;
-        let mut locations = Vec::with_capacity(self.texts.len());
         let lengths = self.tokenized.iter().map(|text| text.ids.len());
-        for batch in batch::batches(lengths, encoder.tokens_per_batch()) {
-            let tokenized = &self.tokenized[batch.clone()];
-            let vectors = encoder.encode(tokenized)?;
-            check(encoder, tokenized.len() * dim, &vectors)?;
-            for ((text, tokenized), vector) in self.texts[batch].iter().zip(tokenized).zip(vectors.chunks_exact(dim)) {
-                let (tokens, truncated) = token_counts(tokenized);
-                locations.push(appender.append(text.hash, vector, tokens, truncated)?);
+        let batches = batch::batches(lengths, encoder.tokens_per_batch());
+        let mut placed: Vec<(usize, Vec<Location>)> = Vec::with_capacity(batches.len());
+        let mut store = |batch: &Range<usize>, vectors: &[f32]| {
+            placed.push((batch.start, self.store(batch, encoder, vectors, appender)?));
+            let tokens = self.tokenized[batch.clone()].iter().map(|text| text.ids.len() as u64).sum();
+            progress.advance(batch.len() as u64, tokens);
+            Ok(())
+        };
+        let calls = encoder.calls_at_once();
+        if calls > 1 {
+            self.embed_at_once(encoder, &batches, calls, &mut store)?;
+        } else {
+            for batch in &batches {
+                store(batch, &encoder.encode(&self.tokenized[batch.clone()])?)?;
             }
-            let tokens = tokenized.iter().map(|text| text.ids.len() as u64).sum();
-            progress.advance(tokenized.len() as u64, tokens);
         }
-        Ok(locations)
+        placed.sort_unstable_by_key(|&(start, _)| start);
+        Ok(placed.into_iter().flat_map(|(_, locations)| locations).collect())
+    }
+
+    /// Has `calls` threads embed batches, each the next one that nobody has taken, and stores them as they come.
+    fn embed_at_once(
+        &self,
+        encoder: &dyn Encoder,
+        batches: &[Range<usize>],
+        calls: usize,
+        store: &mut dyn FnMut(&Range<usize>, &[f32]) -> Result<()>,
+    ) -> Result<()> {
+        let taken = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let (sender, ready) = mpsc::sync_channel(calls);
+            for _ in 0..calls {
+                let (sender, taken) = (sender.clone(), &taken);
+                scope.spawn(move || {
+                    while let Some(batch) = batches.get(taken.fetch_add(1, Ordering::Relaxed)) {
+                        let vectors = encoder.encode(&self.tokenized[batch.clone()]);
+                        // Nobody receives any more behind an error.
+                        if sender.send((batch, vectors)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            ready.into_iter().try_for_each(|(batch, vectors)| store(batch, &vectors?))
+        })
+    }
+
+    /// Appends the vectors of a batch to the store; gives their places.
+    fn store(
+        &self,
+        batch: &Range<usize>,
+        encoder: &dyn Encoder,
+        vectors: &[f32],
+        appender: &mut Appender,
+    ) -> Result<Vec<Location>> {
+        let dim = encoder.id().dim;
+        check(encoder, batch.len() * dim, vectors)?;
+        let texts = self.texts[batch.clone()].iter().zip(&self.tokenized[batch.clone()]);
+        let append = |((text, tokenized), vector): ((&NewText, &TokenizedText), &[f32])| {
+            let (tokens, truncated) = token_counts(tokenized);
+            appender.append(text.hash, vector, tokens, truncated)
+        };
+        texts.zip(vectors.chunks_exact(dim)).map(append).collect()
     }
 }
 
@@ -139,7 +209,8 @@ impl<I: Iterator<Item = Result<Row>>> Reader<'_, '_, I> {
     /// The next window; without texts if all rows are read.
     fn next_window(&mut self) -> Result<Window> {
         let (mut new, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while new.len() < WINDOW_TEXTS && bytes < WINDOW_BYTES {
+        let times = if self.encoder.calls_at_once() > 1 { GPU_WINDOWS } else { 1 };
+        while new.len() < times * WINDOW_TEXTS && bytes < times * WINDOW_BYTES {
             let Some(row) = self.rows.next() else { break };
             if let Some((number, text)) = self.read(row?)? {
                 bytes += text.len();

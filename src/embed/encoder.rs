@@ -1,6 +1,7 @@
 //! What every encoder offers.
 
-use crate::Result;
+use super::{Artifacts, OpenDevice, Precision, StaticEncoder, TransformerEncoder};
+use crate::{Error, Result};
 
 /// How token vectors become one text vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -132,6 +133,12 @@ pub trait Encoder: Send + Sync {
     /// Most tokens (padding included, where there is any) to hand to one [`Encoder::encode`] call.
     fn tokens_per_batch(&self) -> usize;
 
+    /// How many calls of [`Encoder::encode`] to make at the same time, so that its devices never wait for the caller. 1 if a
+    /// call takes all of the processor, in the rayon pool of the caller.
+    fn calls_at_once(&self) -> usize {
+        1
+    }
+
     /// Splits texts into tokens, in order.
     ///
     /// # Errors
@@ -143,6 +150,40 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// If the device fails, or runs out of memory.
     fn encode(&self, batch: &[TokenizedText]) -> Result<Vec<f32>>;
+}
+
+/// Builds the encoder that some artifacts are of, in the given precision or else in the fastest that stays near f32. A
+/// static encoder runs on the CPU, in f32, whatever the device.
+///
+/// # Errors
+/// As [`TransformerEncoder::load_in`], [`TransformerEncoder::load_fastest`] and [`StaticEncoder::load`]; and if a static
+/// encoder should have another precision than f32.
+pub fn load_encoder(
+    artifacts: &Artifacts,
+    device: &OpenDevice,
+    precision: Option<Precision>,
+) -> Result<Box<dyn Encoder>> {
+    if artifacts.is_static() {
+        check_static(&artifacts.name, precision)?;
+        return Ok(Box::new(StaticEncoder::load(artifacts)?));
+    }
+    Ok(Box::new(match precision {
+        Some(precision) => TransformerEncoder::load_in(artifacts, device, precision)?,
+        None => TransformerEncoder::load_fastest(artifacts, device)?,
+    }))
+}
+
+/// Refuses a precision that static encoders do not have.
+///
+/// # Errors
+/// [`Error::Setting`] if one other than f32 was asked for.
+pub fn check_static(name: &str, precision: Option<Precision>) -> Result<()> {
+    let Some(precision) = precision.filter(|&precision| precision != Precision::F32) else { return Ok(()) };
+    Err(Error::Setting {
+        setting: "precision",
+        expected: format!("auto or f32 for {name}, which is static and has no layers"),
+        got: precision.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -1,23 +1,10 @@
-//! The arithmetic of the forward pass.
+//! The names of the arithmetics of the forward pass.
 
 use std::fmt;
 use std::str::FromStr;
 
+use super::kernel::Precision;
 use crate::{Error, Result};
-
-/// The arithmetic of the linear layers, which take nearly all of the time; the rest of a forward pass is f32 in any case.
-///
-/// Vectors of two precisions are not equal bit by bit: [`EncoderId`](super::EncoderId) says which one was used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// f32 throughout.
-    #[default]
-    F32,
-    /// Factors rounded to bf16, sums in f32.
-    Bf16,
-    /// Factors rounded to integers of 8 bits, exact sums. Scales belong to a token and to an output, never to a batch.
-    Int8,
-}
 
 impl FromStr for Precision {
     type Err = Error;

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use super::agreement::{self, Agreement};
 use super::artifacts::{Artifacts, Verification, Weights};
 use super::device::{Device, OpenDevice};
+use super::devices::Devices;
 use super::kernel::Level;
-use super::model::{self, Model, PackedBert, Scratch};
+use super::model::{self, DeviceBert, Model, PackedBert, Scratch};
 use super::tokenize::TextTokenizer;
 use super::{Encoder, EncoderId, Pooling, Precision, TokenizedText};
 use crate::vectors::normalize;
@@ -22,6 +23,9 @@ const TOKENS_PER_WORKER: usize = 256;
 
 /// Most tokens, padding included, of a batch on a GPU.
 const TOKENS_PER_GPU_BATCH: usize = 32_768;
+
+/// Packed batches that a GPU has in hand: while it computes one, the next is sent, and the vectors of the last are read.
+const CALLS_PER_GPU: usize = 2;
 
 /// A transformer encoder, on any device.
 pub struct TransformerEncoder {
@@ -37,8 +41,10 @@ enum Forward {
     Packed(PackedBert, Mutex<Vec<Scratch>>),
     /// On a CPU, text by text: no padding, and no text can change another's vector.
     OneByOne(Box<dyn Model>),
+    /// On an NVIDIA GPU in f16, many texts at once without padding.
+    OnDevices(Devices<DeviceBert>),
     /// On a GPU, batches padded on the right.
-    Padded(Box<dyn Model>, candle_core::Device),
+    Padded(Devices<(Box<dyn Model>, candle_core::Device)>),
 }
 
 impl TransformerEncoder {
@@ -50,12 +56,21 @@ impl TransformerEncoder {
         Self::load_in(artifacts, device, Precision::F32)
     }
 
-    /// Builds the encoder in the precision that is fastest on this processor, of those in which its vectors stay near those
-    /// in f32 ([`Agreement::expected`]). For the encoder inside the binary that is known, for another it is measured.
+    /// Builds the encoder in the precision that is fastest on this device, of those in which its vectors stay near those
+    /// in f32 ([`Agreement::expected`]). For the encoder inside the binary that is known on a processor; else it is measured.
     ///
     /// # Errors
     /// As [`load`](Self::load); and if a forward pass fails.
     pub fn load_fastest(artifacts: &Artifacts, device: &OpenDevice) -> Result<Self> {
+        if matches!(device.device, Device::Cuda(_)) {
+            let packed = Self::build(artifacts, device, None)?;
+            if !matches!(packed.forward, Forward::OnDevices(_)) {
+                return Ok(packed);
+            }
+            let in_f32 = Self::load(artifacts, device)?;
+            let agrees = agreement::measure(&packed, &in_f32).is_ok_and(|agreement| agreement.holds(Agreement::ON_GPU));
+            return Ok(if agrees { packed } else { in_f32 });
+        }
         let faster = if device.device == Device::Cpu { Level::best().faster_than_f32() } else { &[] };
         if let (Verification::Embedded, [fastest, ..]) = (artifacts.verification, faster) {
             return Self::load_in(artifacts, device, *fastest);
@@ -76,6 +91,11 @@ impl TransformerEncoder {
     /// As [`load`](Self::load); and if it is not [`Precision::F32`] where BERT does not run in our own kernels: on a GPU,
     /// or in another architecture.
     pub fn load_in(artifacts: &Artifacts, device: &OpenDevice, precision: Precision) -> Result<Self> {
+        Self::build(artifacts, device, Some(precision))
+    }
+
+    /// Without a precision: f16 where BERT runs packed on a GPU, f32 elsewhere.
+    fn build(artifacts: &Artifacts, device: &OpenDevice, precision: Option<Precision>) -> Result<Self> {
         let Artifacts { name, pooling, prompt, max_tokens, .. } = artifacts;
         let failed = |problem: &str, source: Box<dyn std::error::Error + Send + Sync>| Error::Encoder {
             encoder: name.clone(),
@@ -89,14 +109,15 @@ impl TransformerEncoder {
             .map_err(|e| failed("tokenizer.json cannot be used", e))?;
         let config: serde_json::Value =
             serde_json::from_str(&artifacts.config_json).map_err(|e| failed("config.json is not JSON", e.into()))?;
-        let weights = load_weights(&artifacts.weights, &device.candle, |e| failed("weights cannot be read", e.into()))?;
+        let weights = load_weights(&artifacts.weights, |e| failed("weights cannot be read", e.into()))?;
         let (forward, dim) = Forward::load(&config, weights, device, *max_tokens, precision)
             .map_err(|e| failed("the network cannot be built from its configuration and weights", e.into()))?;
-        if precision != Precision::F32 && !matches!(forward, Forward::Packed(..)) {
+        let is_f32 = precision.is_none_or(|precision| precision == Precision::F32);
+        if !is_f32 && !matches!(forward, Forward::Packed(..)) {
             return Err(Error::Setting {
                 setting: "precision",
                 expected: "f32, or an encoder of the BERT family on the CPU".to_owned(),
-                got: format!("{precision} for {name} on {}", device.device),
+                got: format!("{} for {name} on {}", precision.unwrap_or_default(), device.device),
             });
         }
         let id = EncoderId {
@@ -107,7 +128,8 @@ impl TransformerEncoder {
             max_tokens: *max_tokens,
             dim,
             precision: match device.device {
-                Device::Auto | Device::Cpu => precision.to_string(),
+                Device::Auto | Device::Cpu => precision.unwrap_or_default().to_string(),
+                Device::Cuda(_) if matches!(forward, Forward::OnDevices(_)) => "f16-cuda".to_owned(),
                 Device::Cuda(_) => "f32-cuda".to_owned(),
                 Device::Metal => "f32-metal".to_owned(),
             },
@@ -117,28 +139,24 @@ impl TransformerEncoder {
 
     fn failed(&self, problem: String, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
         let help = match self.forward {
-            Forward::Padded(..) => "if the GPU is out of memory, free some or run with `--device cpu`",
+            Forward::OnDevices(_) | Forward::Padded(..) => {
+                "if the GPU is out of memory, free some or run with `--device cpu`"
+            }
             _ => "this is a bug if the encoder is one that `semcov model list` shows; please report it",
         };
         Error::Encoder { encoder: self.id.name.clone(), problem, help: help.to_owned(), source: Some(source) }
     }
 }
 
-fn load_weights(
-    weights: &Weights,
-    device: &candle_core::Device,
-    failed: impl Fn(candle_core::Error) -> Error,
-) -> Result<VarBuilder<'static>> {
+/// All weights, on the CPU.
+fn load_weights(weights: &Weights, failed: impl Fn(candle_core::Error) -> Error) -> Result<VarBuilder<'static>> {
     let mut tensors = std::collections::HashMap::new();
     let mut add = |bytes: &[u8]| {
         tensors.extend(candle_core::safetensors::load_buffer(bytes, &candle_core::Device::Cpu).map_err(&failed)?);
         Ok::<_, Error>(())
     };
-    match weights {
-        Weights::Embedded(bytes) => add(bytes)?,
-        Weights::Files(paths) => paths.iter().try_for_each(|path| add(&fs_err::read(path)?))?,
-    }
-    Ok(VarBuilder::from_tensors(tensors, DType::F32, device))
+    weights.read().try_for_each(|bytes| add(&bytes?))?;
+    Ok(VarBuilder::from_tensors(tensors, DType::F32, &candle_core::Device::Cpu))
 }
 
 impl Forward {
@@ -148,17 +166,34 @@ impl Forward {
         weights: VarBuilder,
         device: &OpenDevice,
         max_tokens: usize,
-        precision: Precision,
+        precision: Option<Precision>,
     ) -> candle_core::Result<(Self, usize)> {
-        if device.device != Device::Cpu {
-            let model = model::load(config, weights)?;
-            let dim = model.hidden_size();
-            return Ok((Self::Padded(model, device.candle.clone()), dim));
-        }
-        if let Some(model) = PackedBert::load(config, &weights, precision, Level::best())? {
-            if max_tokens > model.max_tokens() {
-                candle_core::bail!("expected at most {} tokens per text, got {max_tokens}", model.max_tokens());
+        let fits = |most: usize| {
+            if max_tokens > most {
+                candle_core::bail!("expected at most {most} tokens per text, got {max_tokens}");
             }
+            Ok(())
+        };
+        if matches!(device.device, Device::Cuda(_)) && precision.is_none() {
+            let load = |device| DeviceBert::load(config, &weights, DType::F16, device);
+            let models: Vec<_> =
+                device.candle.iter().filter_map(|d| load(d).transpose()).collect::<candle_core::Result<_>>()?;
+            if let Some(model) = models.first() {
+                fits(model.max_tokens())?;
+                let dim = model.hidden_size();
+                return Ok((Self::OnDevices(Devices::new(models)), dim));
+            }
+        }
+        if device.device != Device::Cpu {
+            let load = |device: &candle_core::Device| {
+                Ok((model::load(config, weights.clone().set_device(device.clone()))?, device.clone()))
+            };
+            let models = device.candle.iter().map(load).collect::<candle_core::Result<Vec<_>>>()?;
+            let dim = models.first().map_or(0, |(model, _)| model.hidden_size());
+            return Ok((Self::Padded(Devices::new(models)), dim));
+        }
+        if let Some(model) = PackedBert::load(config, &weights, precision.unwrap_or_default(), Level::best())? {
+            fits(model.max_tokens())?;
             let dim = model.hidden_size();
             return Ok((Self::Packed(model, Mutex::default()), dim));
         }
@@ -171,7 +206,13 @@ impl Forward {
         match self {
             Self::Packed(model, idle) => encode_packed(model, idle, batch, dim, pooling),
             Self::OneByOne(model) => encode_one_by_one(model.as_ref(), batch, dim, pooling),
-            Self::Padded(model, device) => encode_padded(model.as_ref(), batch, dim, pooling, device),
+            Self::OnDevices(models) => {
+                let ids: Vec<&[u32]> = batch.iter().map(|text| text.ids.as_slice()).collect();
+                models.with_idlest(|model| model.embed(&ids, pooling))
+            }
+            Self::Padded(models) => {
+                models.with_idlest(|(model, device)| encode_padded(model.as_ref(), batch, dim, pooling, device))
+            }
         }
     }
 }
@@ -277,10 +318,21 @@ impl Encoder for TransformerEncoder {
     }
 
     fn tokens_per_batch(&self) -> usize {
-        match self.forward {
+        match &self.forward {
+            Forward::OnDevices(models) => {
+                models.iter().map(DeviceBert::tokens_per_batch).min().unwrap_or(TOKENS_PER_GPU_BATCH)
+            }
             Forward::Padded(..) => TOKENS_PER_GPU_BATCH,
             // Enough for every worker to come back many times, so that they end together.
             _ => 32 * TOKENS_PER_WORKER * rayon::current_num_threads(),
+        }
+    }
+
+    fn calls_at_once(&self) -> usize {
+        match &self.forward {
+            Forward::OnDevices(models) => CALLS_PER_GPU * models.iter().len(),
+            Forward::Padded(models) => models.iter().len(),
+            Forward::Packed(..) | Forward::OneByOne(_) => 1,
         }
     }
 

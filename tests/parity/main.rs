@@ -3,4 +3,7 @@
 
 #[cfg(feature = "embedded-model")]
 mod all_minilm_l6_v2;
+#[cfg(any(feature = "cuda", feature = "metal"))]
+mod device;
 mod families;
+mod static_models;

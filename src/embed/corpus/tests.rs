@@ -14,6 +14,7 @@ struct HashEncoder {
     largest_batch: AtomicUsize,
     /// The text number at which the device fails.
     fails_at: usize,
+    calls_at_once: usize,
 }
 
 impl HashEncoder {
@@ -28,7 +29,14 @@ impl HashEncoder {
             precision: "f32".to_owned(),
         };
         let count = || AtomicUsize::new(0);
-        Self { id, tokenized: count(), encoded: count(), largest_batch: count(), fails_at: usize::MAX }
+        Self {
+            id,
+            tokenized: count(),
+            encoded: count(),
+            largest_batch: count(),
+            fails_at: usize::MAX,
+            calls_at_once: 1,
+        }
     }
 
     fn encoded(&self) -> usize {
@@ -47,6 +55,10 @@ impl Encoder for HashEncoder {
 
     fn tokens_per_batch(&self) -> usize {
         40
+    }
+
+    fn calls_at_once(&self) -> usize {
+        self.calls_at_once
     }
 
     fn tokenize(&self, texts: &[&str]) -> Result<Vec<TokenizedText>> {
@@ -193,6 +205,12 @@ fn no_result_depends_on_the_order_of_rows_or_threads() {
         let store = VectorStore::temporary(&encoder.id).unwrap();
         let corpus = pool.install(|| embed(&encoder, store, rows.clone()));
         assert!(result(&corpus) == expected, "{threads} threads");
+        // As with GPUs: batches come back in any order, and windows are larger.
+        let gpus = HashEncoder { calls_at_once: 1 + usize::from(threads), ..HashEncoder::new() };
+        let store = VectorStore::temporary(&encoder.id).unwrap();
+        let corpus = pool.install(|| embed(&gpus, store, rows.clone()));
+        assert!(result(&corpus) == expected, "{threads} threads, several calls at once");
+        assert_eq!(gpus.encoded(), 36_000);
     }
 }
 
@@ -228,6 +246,14 @@ fn what_was_embedded_before_a_failure_is_kept() {
     assert_eq!(corpus.counts.reused + corpus.counts.embedded, 2000);
     assert!(corpus.counts.reused > 1400, "{}", corpus.counts.reused);
 
+    // The same with several calls at once: what came back before the failure.
+    let texts: Vec<String> = (3000..5000).map(text).collect();
+    let failing = HashEncoder { fails_at: 1500, calls_at_once: 3, ..HashEncoder::new() };
+    assert!(embed_under("0", &failing, open(), rows(&texts)).is_err());
+    let kept = open().cached.len() - 2000;
+    assert!((1400..=1500).contains(&kept), "{kept}");
+    embed(&encoder, open(), rows(&texts));
+
     // The same if reading fails: the window before is kept.
     let texts: Vec<String> = (10_000..10_000 + WINDOW_TEXTS + 100).map(text).collect();
     let gone = Err(Error::Io(std::io::Error::other("the disk is gone")));
@@ -236,7 +262,7 @@ fn what_was_embedded_before_a_failure_is_kept() {
         EmbedOptions { inputs: &[], max_bad_rows: BadRowLimit::Rows(0), total_rows: None, leave_out_synthetic: false };
     let error = embed_corpus(rows, &encoder, open(), &options, &Silent, &mut |_| Ok(())).unwrap_err();
     assert_eq!(error.to_string(), "the disk is gone");
-    assert_eq!(open().cached.len(), 2000 + WINDOW_TEXTS);
+    assert_eq!(open().cached.len(), 4000 + WINDOW_TEXTS);
 }
 
 #[test]

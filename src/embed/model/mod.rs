@@ -1,7 +1,9 @@
 //! Forward passes, one file per architecture.
 
 mod bert;
+mod bert_weights;
 mod config;
+mod device_bert;
 mod distilbert;
 mod layers;
 mod modernbert;
@@ -13,6 +15,7 @@ use candle_core::Tensor;
 use candle_nn::VarBuilder;
 
 use config::Config;
+pub(super) use device_bert::DeviceBert;
 pub(super) use packed_bert::{PackedBert, Scratch};
 
 /// A forward pass: from a padded batch of token ids to token vectors.

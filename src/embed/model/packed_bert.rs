@@ -1,49 +1,26 @@
 //! BERT on a CPU: the tokens of many texts in one matrix, without padding.
 //!
 //! J. Devlin, M.-W. Chang, K. Lee, K. Toutanova, BERT: Pre-training of Deep Bidirectional Transformers for Language
-//! Understanding, 2019, arXiv:1810.04805. `RoBERTa` and `XLM-RoBERTa` are the same network with positions that begin
-//! behind the padding token's id.
+//! Understanding, 2019, arXiv:1810.04805. `RoBERTa` and `XLM-RoBERTa` are the same network.
 //!
 //! Departures from the usual padded batch, none of which changes what is computed:
 //! - Linear layers run over the tokens of all texts. A token's sums do not depend on its neighbours ([`Linear`]).
 //! - Attention runs text by text over the text's own tokens: no mask, and shapes that depend on its length alone.
-//! - Queries, keys and values come from one product; 1 / sqrt(head size) is part of the query weights.
+//! - Queries, keys and values come from one product.
 //!
 //! So a text has the same vectors, byte for byte, in any batch. Cost per token, for hidden size H, inner size F and
 //! a text of S tokens: 2 (4 H H + 2 H F) + 4 S H floating-point operations per layer.
 
-use candle_core::{Error, Result};
+use candle_core::Result;
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
-use serde::Deserialize;
 
+use super::bert_weights::{BertWeights, LinearWeights, NormWeights};
 use crate::embed::Precision;
 use crate::embed::kernel::{Activation, AttentionBuffers, Heads, LayerNorm, Level, Linear, Rounded, attend, padded};
 
 /// Tokens whose inner activations are held at once: with them, a layer's work stays in a core's second cache.
 const INNER_TOKENS: usize = 64;
-
-#[derive(Debug, Deserialize)]
-struct Config {
-    model_type: String,
-    hidden_act: String,
-    #[serde(default = "absolute")]
-    position_embedding_type: String,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    vocab_size: usize,
-    max_position_embeddings: usize,
-    type_vocab_size: usize,
-    layer_norm_eps: f64,
-    #[serde(default)]
-    pad_token_id: usize,
-}
-
-fn absolute() -> String {
-    "absolute".to_owned()
-}
 
 /// A BERT encoder, packed for this processor.
 #[derive(Debug)]
@@ -89,50 +66,31 @@ impl PackedBert {
         precision: Precision,
         level: Level,
     ) -> Result<Option<Self>> {
-        if !matches!(config["model_type"].as_str(), Some("bert" | "roberta" | "xlm-roberta")) {
-            return Ok(None);
-        }
-        let config = Config::deserialize(config).map_err(Error::wrap)?;
-        if config.hidden_act != "gelu" || config.position_embedding_type != "absolute" {
-            return Ok(None);
-        }
-        if config.num_attention_heads == 0 || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
-            let (size, heads) = (config.hidden_size, config.num_attention_heads);
-            candle_core::bail!("expected a hidden size that is a multiple of the heads, got {size} and {heads}");
-        }
-        let prefix = if config.model_type == "bert" { "bert" } else { "roberta" };
-        let is_prefixed = weights.contains_tensor(&format!("{prefix}.embeddings.word_embeddings.weight"));
-        let weights = if is_prefixed { weights.pp(prefix) } else { weights.clone() };
-        Self::load_network(&config, &weights, precision, level).map(Some)
-    }
-
-    fn load_network(config: &Config, weights: &VarBuilder, precision: Precision, level: Level) -> Result<Self> {
-        let hidden = config.hidden_size;
-        let embeddings = weights.pp("embeddings");
-        let table = |rows, name: &str| embeddings.pp(name).get((rows, hidden), "weight")?.flatten_all()?.to_vec1();
-        let first_position = if config.model_type == "bert" { 0 } else { config.pad_token_id + 1 };
-        let first_type: Vec<f32> = table(config.type_vocab_size, "token_type_embeddings")?;
-        let mut positions: Vec<f32> = table(config.max_position_embeddings, "position_embeddings")?;
-        positions.drain(..(first_position * hidden).min(positions.len()));
-        for row in positions.chunks_exact_mut(hidden) {
-            for (x, &of_type) in row.iter_mut().zip(&first_type) {
-                *x += of_type;
-            }
-        }
-        let linear = |weight: Weight| Linear::new(level, precision, &weight.rows, weight.inputs, weight.bias);
-        let layers = (0..config.num_hidden_layers)
-            .into_par_iter()
-            .map(|i| Layer::load(config, &weights.pp("encoder.layer").pp(i), &linear))
-            .collect::<Result<_>>()?;
-        Ok(Self {
+        let Some(weights) = BertWeights::find(config, weights)? else { return Ok(None) };
+        let config = &weights.config;
+        let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
+        let norm = |norm: NormWeights| LayerNorm::new(norm.scale, norm.shift, config.layer_norm_eps as f32);
+        let linear = |weight: LinearWeights| Linear::new(level, precision, &weight.rows, weight.inputs, weight.bias);
+        let layer = |i| {
+            let weights = weights.layer(i)?;
+            Ok(Layer {
+                query_key_value: linear(weights.query_key_value),
+                attention_output: linear(weights.attention_output),
+                attention_norm: norm(weights.attention_norm),
+                inner: linear(weights.inner),
+                output: linear(weights.output),
+                output_norm: norm(weights.output_norm),
+            })
+        };
+        Ok(Some(Self {
             level,
             hidden_size: hidden,
-            heads: Heads { heads: config.num_attention_heads, size: hidden / config.num_attention_heads },
-            words: table(config.vocab_size, "word_embeddings")?,
-            positions,
-            embedding_norm: load_norm(config, &embeddings.pp("LayerNorm"))?,
-            layers,
-        })
+            heads: Heads { heads, size: hidden / heads },
+            words: weights.words()?,
+            positions: weights.positions()?,
+            embedding_norm: norm(weights.embedding_norm()?),
+            layers: (0..config.num_hidden_layers).into_par_iter().map(layer).collect::<Result<_>>()?,
+        }))
     }
 
     /// Components of a token vector.
@@ -205,57 +163,6 @@ impl PackedBert {
         }
         Ok(())
     }
-}
-
-/// A linear layer as it is stored: for each output a row of inputs, and a bias.
-struct Weight {
-    rows: Vec<f32>,
-    inputs: usize,
-    bias: Vec<f32>,
-}
-
-impl Weight {
-    fn load(inputs: usize, outputs: usize, weights: &VarBuilder) -> Result<Self> {
-        let rows = weights.get((outputs, inputs), "weight")?.flatten_all()?.to_vec1()?;
-        Ok(Self { rows, inputs, bias: weights.get(outputs, "bias")?.to_vec1()? })
-    }
-
-    /// Queries, keys and values in one layer.
-    fn load_query_key_value(config: &Config, weights: &VarBuilder) -> Result<Self> {
-        let hidden = config.hidden_size;
-        let head_size = hidden / config.num_attention_heads;
-        let scale = 1.0 / (head_size as f32).sqrt();
-        let mut all = Self::load(hidden, hidden, &weights.pp("query"))?;
-        for x in all.rows.iter_mut().chain(&mut all.bias) {
-            *x *= scale;
-        }
-        for name in ["key", "value"] {
-            let part = Self::load(hidden, hidden, &weights.pp(name))?;
-            all.rows.extend(part.rows);
-            all.bias.extend(part.bias);
-        }
-        Ok(all)
-    }
-}
-
-impl Layer {
-    fn load(config: &Config, weights: &VarBuilder, linear: &impl Fn(Weight) -> Linear) -> Result<Self> {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let attention = weights.pp("attention");
-        Ok(Self {
-            query_key_value: linear(Weight::load_query_key_value(config, &attention.pp("self"))?),
-            attention_output: linear(Weight::load(hidden, hidden, &attention.pp("output.dense"))?),
-            attention_norm: load_norm(config, &attention.pp("output.LayerNorm"))?,
-            inner: linear(Weight::load(hidden, inner, &weights.pp("intermediate.dense"))?),
-            output: linear(Weight::load(inner, hidden, &weights.pp("output.dense"))?),
-            output_norm: load_norm(config, &weights.pp("output.LayerNorm"))?,
-        })
-    }
-}
-
-fn load_norm(config: &Config, weights: &VarBuilder) -> Result<LayerNorm> {
-    let get = |name| weights.get(config.hidden_size, name)?.to_vec1();
-    Ok(LayerNorm::new(get("weight")?, get("bias")?, config.layer_norm_eps as f32))
 }
 
 #[cfg(all(test, feature = "embedded-model"))]

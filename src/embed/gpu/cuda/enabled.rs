@@ -1,0 +1,254 @@
+//! The operations on CUDA: checks, allocates, launches `packed.cu`.
+//!
+//! All work of a device goes through one stream, whichever thread hands it in: what is launched later sees what was
+//! launched before, and memory that is freed is given out again only to work behind its last use. candle's usual stream
+//! is another for each host thread, and does not wait for its siblings.
+#![expect(unsafe_code, reason = "kernels are launched, and memory is handed to them unset")]
+
+use std::sync::Mutex;
+
+use candle_core::backend::BackendStorage;
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaSlice, CudaView, CudaViewMut, LaunchConfig, PinnedHostSlice, PushKernelArg, result, sys,
+};
+use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
+use candle_core::{CudaStorage, Device, Layout, Result, Shape, Storage, Tensor};
+use half::f16;
+
+use super::super::{Norm, range};
+use super::{MOST_HIDDEN, Part};
+use crate::embed::Pooling;
+use crate::embed::kernel::Heads;
+
+/// The kernels, compiled by `build.rs` for compute capability 8.0; the driver compiles them for the GPU that it finds.
+const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/packed.ptx"));
+
+// As `packed.cu` has them.
+const LANES: usize = 32;
+const QUERIES_PER_WARP: usize = 16;
+const ROW_WARPS: usize = 4;
+const POOL_THREADS: u32 = 128;
+const GELU_THREADS: usize = 256;
+const CHUNK: usize = 8;
+
+type Output = Result<(CudaStorage, Shape)>;
+
+/// Opens a GPU with one stream, and has its driver keep memory that is freed for the next batch.
+pub(crate) fn open(index: usize) -> Result<Device> {
+    let device = CudaDevice::new_with_stream(index)?;
+    let stream = device.cuda_stream();
+    if stream.context().has_async_alloc() {
+        let mut threshold = u64::MAX;
+        // SAFETY: the device is that of an open context, the pool is the device's own, and the attribute is a u64 that
+        // lives until the call returns.
+        unsafe {
+            let pool = result::device::get_default_mem_pool(stream.context().cu_device()).w()?;
+            let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+            result::mem_pool::set_attribute(pool, attribute, (&raw mut threshold).cast()).w()?;
+        }
+    }
+    // SAFETY: the events that are no longer recorded order the streams of a device among each other, and this device has
+    // one. What the host reads is waited for with an event of its own (`Downloads`) or by the copy itself.
+    unsafe { device.disable_event_tracking() };
+    Ok(Device::Cuda(device))
+}
+
+/// Bytes that are free on the device; `None` if it is no GPU or does not say.
+pub(crate) fn free_memory(device: &Device) -> Option<usize> {
+    let Device::Cuda(device) = device else { return None };
+    device.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free)
+}
+
+/// What a tensor holds, for a kernel.
+fn view<'a, T: CudaDType>((storage, layout): Part<'a>) -> Result<CudaView<'a, T>> {
+    Ok(storage.as_cuda_slice::<T>()?.slice(range(layout)?))
+}
+
+/// As [`view`], for kernels that read `CHUNK` numbers at once.
+fn aligned_view<'a>((storage, layout): Part<'a>) -> Result<CudaView<'a, f16>> {
+    if !layout.start_offset().is_multiple_of(CHUNK) {
+        candle_core::bail!("expected a tensor that begins at a multiple of {CHUNK}, got {}", layout.start_offset());
+    }
+    view((storage, layout))
+}
+
+/// Calls `f` with what tensors on this device hold.
+fn with_views<const N: usize, T>(tensors: [&Tensor; N], f: impl FnOnce([CudaView<f16>; N]) -> Result<T>) -> Result<T> {
+    let parts = tensors.map(Tensor::storage_and_layout);
+    let mut views = Vec::with_capacity(N);
+    for (storage, layout) in &parts {
+        let Storage::Cuda(storage) = &**storage else { candle_core::bail!("expected a tensor on CUDA") };
+        views.push(aligned_view((storage, layout))?);
+    }
+    match views.try_into() {
+        Ok(views) => f(views),
+        Err(_) => candle_core::bail!("expected {N} tensors"),
+    }
+}
+
+fn number(x: usize) -> Result<u32> {
+    u32::try_from(x).map_err(candle_core::Error::wrap)
+}
+
+/// Memory for a result, unset.
+fn output(device: &CudaDevice, len: usize) -> Result<CudaSlice<f16>> {
+    // SAFETY: every caller has a kernel write all of it before it is handed on.
+    unsafe { device.alloc::<f16>(len) }
+}
+
+fn config(blocks: usize, threads: u32) -> Result<LaunchConfig> {
+    Ok(LaunchConfig { grid_dim: (number(blocks)?, 1, 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 })
+}
+
+fn check_hidden(hidden: usize) -> Result<()> {
+    if hidden > MOST_HIDDEN || !hidden.is_multiple_of(CHUNK) {
+        candle_core::bail!("expected a hidden size of at most {MOST_HIDDEN}, a multiple of {CHUNK}, got {hidden}");
+    }
+    Ok(())
+}
+
+pub(in super::super) fn attend(heads: Heads, queries: usize, input: Part, bias: Part, tiles: Part) -> Output {
+    let device = input.0.device();
+    let (tokens, hidden) = (input.1.dims()[0], heads.heads * heads.size);
+    let kernel = match heads.size {
+        32 => "attend_32",
+        64 => "attend_64",
+        size => candle_core::bail!("expected heads of 32 or 64, got {size}"),
+    };
+    let tile_count = tiles.1.shape().elem_count() / 3;
+    let threads = number(queries / QUERIES_PER_WARP * LANES)?;
+    let (input, bias, tiles) = (aligned_view(input)?, aligned_view(bias)?, view::<u32>(tiles)?);
+    let mut context = output(device, tokens * hidden)?;
+    let kernel = device.get_or_load_custom_func(kernel, "packed", PTX)?;
+    let mut launch = kernel.builder();
+    launch.arg(&input).arg(&bias).arg(&tiles).arg(&mut context);
+    let grid_dim = (number(tile_count)?, number(heads.heads)?, 1);
+    let config = LaunchConfig { grid_dim, block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
+    // SAFETY: the arguments are those of the kernel in number, type and order. `input` is tokens x 3 hidden and `bias` 3
+    // hidden, as the operation has checked; tiles stay within the tokens and cover each query once, as `Packing::new` has
+    // made them; so reads stay within, and every number of `context` is written. Rows are multiples of 16 bytes, as heads are.
+    unsafe { launch.launch(config) }.w()?;
+    Ok((CudaStorage::wrap_cuda_slice(context, device.clone()), Shape::from((tokens, hidden))))
+}
+
+pub(in super::super) fn add_norm(product: Part, bias: Part, residual: Part, norm: &Norm) -> Output {
+    let device = product.0.device();
+    let (rows, hidden) = product.1.shape().dims2()?;
+    check_hidden(hidden)?;
+    let (rows_here, hidden_here) = (number(rows)?, number(hidden)?);
+    let (product, bias, residual) = (aligned_view(product)?, aligned_view(bias)?, aligned_view(residual)?);
+    let mut out = output(device, rows * hidden)?;
+    let kernel = device.get_or_load_custom_func("add_norm", "packed", PTX)?;
+    with_views([&norm.scale, &norm.shift], |[scale, shift]| {
+        let mut launch = kernel.builder();
+        launch.arg(&product).arg(&bias).arg(&residual).arg(&scale).arg(&shift).arg(&mut out);
+        launch.arg(&rows_here).arg(&hidden_here).arg(&norm.eps);
+        // SAFETY: the arguments are those of the kernel in number, type and order. Matrices are rows x hidden and the rest
+        // is hidden, as the operation has checked; there is a warp for every row, which writes it all.
+        unsafe { launch.launch(config(rows.div_ceil(ROW_WARPS), (ROW_WARPS * LANES) as u32)?) }.w()
+    })?;
+    Ok((CudaStorage::wrap_cuda_slice(out, device.clone()), Shape::from((rows, hidden))))
+}
+
+pub(in super::super) fn embed_norm(ids: Part, places: Part, words: &Tensor, positions: &Tensor, norm: &Norm) -> Output {
+    let device = ids.0.device();
+    let (rows, hidden) = (ids.1.shape().elem_count(), norm.scale.elem_count());
+    check_hidden(hidden)?;
+    let (rows_here, hidden_here) = (number(rows)?, number(hidden)?);
+    let (ids, places) = (view::<u32>(ids)?, view::<u32>(places)?);
+    let mut out = output(device, rows * hidden)?;
+    let kernel = device.get_or_load_custom_func("embed_norm", "packed", PTX)?;
+    with_views([words, positions, &norm.scale, &norm.shift], |[words, positions, scale, shift]| {
+        let mut launch = kernel.builder();
+        launch.arg(&ids).arg(&places).arg(&words).arg(&positions).arg(&scale).arg(&shift).arg(&mut out);
+        launch.arg(&rows_here).arg(&hidden_here).arg(&norm.eps);
+        // SAFETY: the arguments are those of the kernel in number, type and order. Ids and places are rows of the tables, as
+        // `Packing::new` has checked for tables of the size that the operation has checked; there is a warp for every row,
+        // which writes it all.
+        unsafe { launch.launch(config(rows.div_ceil(ROW_WARPS), (ROW_WARPS * LANES) as u32)?) }.w()
+    })?;
+    Ok((CudaStorage::wrap_cuda_slice(out, device.clone()), Shape::from((rows, hidden))))
+}
+
+pub(in super::super) fn add_gelu((x, x_layout): (&mut CudaStorage, &Layout), bias: Part) -> Result<()> {
+    let device = x.device().clone();
+    let (rows, inner) = x_layout.shape().dims2()?;
+    let range = range(x_layout)?;
+    if !inner.is_multiple_of(CHUNK) || !range.start.is_multiple_of(CHUNK) {
+        candle_core::bail!("expected rows of a multiple of {CHUNK} numbers, got {inner}");
+    }
+    let chunks = rows * inner / CHUNK;
+    let (chunks_here, row_chunks) = (number(chunks)?, number(inner / CHUNK)?);
+    let bias = aligned_view(bias)?;
+    let mut x: CudaViewMut<f16> = x.as_cuda_slice_mut::<f16>()?.slice_mut(range);
+    let kernel = device.get_or_load_custom_func("add_gelu", "packed", PTX)?;
+    let mut launch = kernel.builder();
+    launch.arg(&mut x).arg(&bias).arg(&chunks_here).arg(&row_chunks);
+    // SAFETY: the arguments are those of the kernel in number, type and order. `x` has `chunks` times 8 numbers and `bias`
+    // as many as a row, as the operation has checked; each thread reads and writes one chunk of its own.
+    unsafe { launch.launch(config(chunks.div_ceil(GELU_THREADS), GELU_THREADS as u32)?) }.w()?;
+    Ok(())
+}
+
+pub(in super::super) fn pool(tokens: Part, offsets: Part, pooling: Pooling) -> Output {
+    let device = tokens.0.device();
+    let (_, hidden) = tokens.1.shape().dims2()?;
+    check_hidden(hidden)?;
+    let texts = offsets.1.shape().elem_count() - 1;
+    let kind: u32 = match pooling {
+        Pooling::Mean => 0,
+        Pooling::Cls => 1,
+        Pooling::LastToken => 2,
+    };
+    let hidden_here = number(hidden)?;
+    let (tokens, offsets) = (aligned_view(tokens)?, view::<u32>(offsets)?);
+    // SAFETY: the kernel writes all of it.
+    let mut out = unsafe { device.alloc::<f32>(texts * hidden) }?;
+    let kernel = device.get_or_load_custom_func("pool", "packed", PTX)?;
+    let mut launch = kernel.builder();
+    launch.arg(&tokens).arg(&offsets).arg(&mut out).arg(&hidden_here).arg(&kind);
+    // SAFETY: the arguments are those of the kernel in number, type and order. Offsets end with the number of tokens, as
+    // `Packing::new` has made them; there is a block for every text, which writes its vector.
+    unsafe { launch.launch(config(texts, POOL_THREADS)?) }.w()?;
+    Ok((CudaStorage::wrap_cuda_slice(out, device.clone()), Shape::from((texts, hidden))))
+}
+
+/// What the host reads of a device, by way of page-locked buffers that are kept: the driver copies to them at once, and to
+/// other memory by way of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Downloads(Mutex<Vec<PinnedHostSlice<f32>>>);
+
+impl Downloads {
+    /// The numbers of a contiguous f32 tensor. Waits for them, and for no work that is handed in later.
+    pub(crate) fn fetch(&self, tensor: &Tensor) -> Result<Vec<f32>> {
+        let (storage, layout) = tensor.storage_and_layout();
+        let Storage::Cuda(storage) = &*storage else { return tensor.flatten_all()?.to_vec1() };
+        let source = view::<f32>((storage, layout))?;
+        let len = layout.shape().elem_count();
+        let stream = storage.device().cuda_stream();
+        // One that is too small is dropped: batches have a limit, so that this ends.
+        let kept = self.0.lock().ok().and_then(|mut kept| kept.pop()).filter(|buffer| buffer.len() >= len);
+        let mut buffer = match kept {
+            Some(buffer) => buffer,
+            // SAFETY: it is read only as far as the copy below has filled it. Without flags it is cached memory, which the
+            // host reads fast.
+            None => unsafe { stream.context().alloc_pinned_with_flags::<f32>(len.next_power_of_two(), 0) }.w()?,
+        };
+        // The copy is as long as its destination: no longer than its source, so. As the destination is page-locked, it may
+        // go on when the call returns, and an event of our own tells its end: the buffer's is recorded only while events
+        // are tracked.
+        let copied = stream
+            .memcpy_dtoh(&source, &mut buffer.as_mut_slice().w()?[..len])
+            .and_then(|()| stream.record_event(None)?.synchronize());
+        if let Err(error) = copied {
+            // The device may still write to it.
+            std::mem::forget(buffer);
+            return Err(error).w();
+        }
+        let numbers = buffer.as_slice().w()?[..len].to_vec();
+        if let Ok(mut kept) = self.0.lock() {
+            kept.push(buffer);
+        }
+        Ok(numbers)
+    }
+}
