@@ -180,7 +180,7 @@ mod tests {
             // Rows and centroids around one direction, some of them equal, some zero.
             let mut around = |n: usize| -> Vec<f32> {
                 let row = |i: usize| if i % 7 == 3 { 0.0 } else { spread };
-                let first = |i: usize| f64::from(u8::from(i % dim == 0));
+                let first = |i: usize| f64::from(u8::from(i.is_multiple_of(dim)));
                 (0..n * dim).map(|i| (row(i / dim) * (first(i) + random.next_f64() - 0.5)) as f32).collect()
             };
             let rows = EmbeddingMatrix::from_f32(dim, &around(n));

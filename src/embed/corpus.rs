@@ -139,7 +139,7 @@ impl Window {
         encoder: &dyn Encoder,
         batches: &[Range<usize>],
         calls: usize,
-        store: &mut dyn FnMut(&Range<usize>, &[f32]) -> Result<()>,
+        mut store: impl FnMut(&Range<usize>, &[f32]) -> Result<()>,
     ) -> Result<()> {
         let taken = AtomicUsize::new(0);
         std::thread::scope(|scope| {

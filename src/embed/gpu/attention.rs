@@ -62,7 +62,9 @@ impl CustomOp3 for Attend {
                 let score = |key| part(query, 0, head).iter().zip(part(key, 1, head)).map(|(q, k)| q * k).sum::<f32>();
                 let mut weights: Vec<f32> = (begin..end).map(score).collect();
                 let most = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                weights.iter_mut().for_each(|weight| *weight = (*weight - most).exp());
+                for weight in &mut weights {
+                    *weight = (*weight - most).exp();
+                }
                 let total: f32 = weights.iter().sum();
                 let out = &mut context[query * hidden + head * size..][..size];
                 for (key, weight) in (begin..end).zip(weights) {

@@ -157,8 +157,13 @@ fn describe(artifacts: &Artifacts, id: &EncoderId) -> String {
         let _ = writeln!(text, "{name:<12} {value}");
     };
     line("encoder", &id.name);
-    if let Some(manifest) = Manifest::find(&artifacts.name) {
+    let manifest = Manifest::find(&artifacts.name);
+    if id.name != artifacts.name {
+        line("about", &format_args!("A vector for every token of {}, for screening.", artifacts.name));
+    } else if let Some(manifest) = manifest {
         line("about", &manifest.about);
+    }
+    if let Some(manifest) = manifest {
         line("licence", &manifest.license);
     }
     line("dim", &id.dim);
