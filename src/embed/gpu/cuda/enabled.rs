@@ -60,12 +60,12 @@ pub(crate) fn free_memory(device: &Device) -> Option<usize> {
 }
 
 /// What a tensor holds, for a kernel.
-fn view<'a, T: CudaDType>((storage, layout): Part<'a>) -> Result<CudaView<'a, T>> {
+fn view<T: CudaDType>((storage, layout): Part<'_>) -> Result<CudaView<'_, T>> {
     Ok(storage.as_cuda_slice::<T>()?.slice(range(layout)?))
 }
 
 /// As [`view`], for kernels that read `CHUNK` numbers at once.
-fn aligned_view<'a>((storage, layout): Part<'a>) -> Result<CudaView<'a, f16>> {
+fn aligned_view((storage, layout): Part<'_>) -> Result<CudaView<'_, f16>> {
     if !layout.start_offset().is_multiple_of(CHUNK) {
         candle_core::bail!("expected a tensor that begins at a multiple of {CHUNK}, got {}", layout.start_offset());
     }
