@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 
 use half::f16;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use super::{MAX_TOKENS, StaticModel, model, unknown_id};
@@ -98,12 +98,12 @@ impl Distillation {
                 source: None,
             });
         }
-        let mut tokenizer: Value =
+        let mut tokenizer: Map<String, Value> =
             serde_json::from_slice(&source.tokenizer_json).map_err(|e| failed(source, e.into()))?;
         for key in ["truncation", "padding", "post_processor"] {
-            tokenizer[key] = Value::Null;
+            tokenizer.insert(key.to_owned(), Value::Null);
         }
-        let tokenizer_json = tokenizer.to_string().into_bytes();
+        let tokenizer_json = Value::Object(tokenizer).to_string().into_bytes();
         let source = Artifacts { pooling: Pooling::LastToken, prompt: String::new(), ..source.clone() };
         Ok(Self { source, tokenizer_json, params: params.0, counts: Vec::new() })
     }
@@ -254,18 +254,15 @@ impl Vocabulary {
         let special = tokenizer.get_added_tokens_decoder();
         let is_special = |id: &u32| special.get(id).is_some_and(|token| token.special);
         let usable = by_id.iter().filter(|(id, token)| !is_special(id) && !is_placeholder(token)).map(|(&id, _)| id);
-        let unknown = unknown_id(&source.tokenizer_json, |token| tokenizer.token_to_id(token)).map_err(failed)?;
+        let entries = by_id.last_key_value().map_or(0, |(&id, _)| id as usize + 1);
+        let unknown =
+            unknown_id(&source.tokenizer_json, entries, |token| tokenizer.token_to_id(token)).map_err(failed)?;
         // What stands before any text stands before this one.
         let bare = tokenizer.encode_fast("a", false).map_err(failed)?;
         let framed = tokenizer.post_process(bare.clone(), None, true).map_err(failed)?;
         let (bare, framed) = (bare.get_ids(), framed.get_ids());
         let place = framed.windows(bare.len().max(1)).position(|ids| ids == bare).unwrap_or(0);
-        Ok(Self {
-            entries: by_id.last_key_value().map_or(0, |(&id, _)| id as usize + 1),
-            usable: usable.collect(),
-            unknown,
-            before: framed[..place].to_vec(),
-        })
+        Ok(Self { entries, usable: usable.collect(), unknown, before: framed[..place].to_vec() })
     }
 
     /// The ids of all entries that need a vector: the usable ones, and behind them the unknown token.

@@ -57,7 +57,8 @@ impl StaticEncoder {
             let (ids, vectors) = (tokenizer.entries(), model.entries());
             return Err(failed(format!("expected ids below {vectors}, the vectors there are, got {ids}")));
         }
-        let unknown = unknown_id(tokenizer_json, |token| tokenizer.id_of(token)).map_err(|e| failed(e.to_string()))?;
+        let unknown = unknown_id(tokenizer_json, model.entries(), |token| tokenizer.id_of(token))
+            .map_err(|e| failed(e.to_string()))?;
         let mut vectors = vec![0.0; halves.len()];
         halves.convert_to_f32_slice(&mut vectors);
         let mut nothing = unknown.map_or(vec![0.0; *dim], |id| vectors[id as usize * dim..][..*dim].to_vec());

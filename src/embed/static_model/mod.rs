@@ -16,8 +16,12 @@ use serde::Deserialize;
 /// Tokens of a text that a static encoder reads where nothing else is said: all, but for a text that would fill memory.
 pub(in crate::embed) const MAX_TOKENS: usize = 1_000_000;
 
-/// The id that a `tokenizer.json` gives to what its vocabulary does not have; `id_of` gives that of an entry.
-fn unknown_id(tokenizer_json: &[u8], id_of: impl Fn(&str) -> Option<u32>) -> tokenizers::Result<Option<u32>> {
+/// The id, below `entries`, that a `tokenizer.json` gives to what its vocabulary does not have; `id_of` gives that of an entry.
+fn unknown_id(
+    tokenizer_json: &[u8],
+    entries: usize,
+    id_of: impl Fn(&str) -> Option<u32>,
+) -> tokenizers::Result<Option<u32>> {
     #[derive(Deserialize)]
     struct File {
         model: Model,
@@ -28,7 +32,11 @@ fn unknown_id(tokenizer_json: &[u8], id_of: impl Fn(&str) -> Option<u32>) -> tok
         unk_id: Option<u32>,
     }
     let File { model } = serde_json::from_slice(tokenizer_json)?;
-    Ok(model.unk_id.or_else(|| id_of(&model.unk_token?)))
+    let id = model.unk_id.or_else(|| id_of(&model.unk_token?));
+    match id.filter(|&id| id as usize >= entries) {
+        Some(id) => Err(format!("expected an id below {entries} for unknown tokens, got {id}").into()),
+        None => Ok(id),
+    }
 }
 
 #[cfg(test)]

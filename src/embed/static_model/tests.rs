@@ -246,3 +246,12 @@ fn an_entry_stands_behind_what_comes_before_any_text() {
     let tokenizer = tokenizers::Tokenizer::from_bytes(&distillation.tokenizer_json).unwrap();
     assert_eq!(tokenizer.encode("a", true).unwrap().get_ids(), [1037]);
 }
+
+#[test]
+fn broken_tokenizers_are_refused() {
+    let broken = Artifacts { tokenizer_json: b"[1]".to_vec(), ..tiny() };
+    assert!(Distillation::new(&broken, DistillParams::default().check().unwrap()).is_err());
+    let unknown_below = |entries| super::unknown_id(br#"{"model": {"unk_id": 9}}"#, entries, |_| None);
+    assert_eq!(unknown_below(10).unwrap(), Some(9));
+    assert!(unknown_below(9).is_err());
+}
