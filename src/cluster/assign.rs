@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::on_device::DeviceRows;
 use crate::embed::kernel::{RoughColumns, RoughRows, dot};
 use crate::progress::{Progress, Silent};
 use crate::vectors::{Rows, tile};
@@ -48,13 +49,36 @@ impl Assignment {
 /// If there are rows and no centroid.
 #[must_use]
 pub fn assign<'a>(rows: impl Into<Rows<'a>>, centroids: &[f32]) -> Assignment {
-    assign_with(rows.into(), centroids, &[], &Silent)
+    let rows = rows.into();
+    Search::new(rows, centroids.len() / rows.dim()).assign(centroids, &[], &Silent)
 }
 
-/// [`assign`] that tells `progress` of every tile of rows. `guesses` may name a centroid for every row that is likely to be the
-/// nearest: it makes no difference but to the time.
-pub(crate) fn assign_with(rows: Rows<'_>, centroids: &[f32], guesses: &[u32], progress: &dyn Progress) -> Assignment {
-    nearest(rows, centroids, &RoughColumns::new(rows.dim(), centroids), guesses, progress)
+/// Rows whose nearest centroids are searched, once or again and again. A GPU on which they are [computed](EmbeddingMatrix::on)
+/// makes no difference but to the time; should it fail, the processor goes on alone.
+pub(crate) struct Search<'a> {
+    rows: Rows<'a>,
+    on_device: Option<DeviceRows<'a>>,
+}
+
+impl<'a> Search<'a> {
+    /// For searches among `k` centroids.
+    pub(crate) fn new(rows: Rows<'a>, k: usize) -> Self {
+        Self { rows, on_device: DeviceRows::new(rows, k) }
+    }
+
+    /// [`assign`] that tells `progress` of all rows. `guesses` may name a centroid for every row that is likely to be the
+    /// nearest: it makes no difference but to the time.
+    pub(crate) fn assign(&mut self, centroids: &[f32], guesses: &[u32], progress: &dyn Progress) -> Assignment {
+        let columns = RoughColumns::new(self.rows.dim(), centroids);
+        if let Some(on_device) = &mut self.on_device {
+            if let Ok(found) = on_device.assign(centroids, &columns) {
+                progress.advance(self.rows.len() as u64, 0);
+                return found;
+            }
+            self.on_device = None;
+        }
+        nearest(self.rows, centroids, &columns, guesses, progress)
+    }
 }
 
 /// Centroids prepared for many assignments.
@@ -110,7 +134,7 @@ struct Buffers {
 }
 
 /// Approximate products say which centroids may be the nearest; these are compared by their [dot] product.
-fn nearest(
+pub(super) fn nearest(
     rows: Rows<'_>,
     centroids: &[f32],
     columns: &RoughColumns,
@@ -197,7 +221,7 @@ mod tests {
             }
             // A guess makes no difference.
             let guesses: Vec<u32> = (0..n).map(|i| (i * 31 % k) as u32).collect();
-            proptest::prop_assert_eq!(assign_with((&rows).into(), &centroids, &guesses, &Silent), found);
+            proptest::prop_assert_eq!(Search::new((&rows).into(), k).assign(&centroids, &guesses, &Silent), found);
         }
     }
 

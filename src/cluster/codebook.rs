@@ -6,7 +6,7 @@
 
 use half::f16;
 
-use super::assign::{Assignment, assign, assign_with};
+use super::assign::{Assignment, Search, assign};
 use super::kmeans::KMeansParams;
 use crate::progress::{Progress, Silent, Stage};
 use crate::vectors::{EmbeddingMatrix, Rows, normalize};
@@ -76,7 +76,7 @@ impl Codebook {
         let k_means = KMeansParams { seed: params.seed, ..KMeansParams::new(k) }.check()?;
         progress.start(Stage::Cluster, Some(k_means.row_visits(n) + n as u64));
         let centroids = k_means.fit(rows, None, progress).centroids;
-        let assignment = assign_with(rows, &centroids, &[], progress);
+        let assignment = Search::new(rows, centroids.len() / dim).assign(&centroids, &[], progress);
         progress.finish();
 
         let leaves = Leaves::with_rows(dim, &centroids, &assignment);

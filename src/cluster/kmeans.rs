@@ -17,7 +17,7 @@
 
 use rayon::prelude::*;
 
-use super::assign::{Assignment, assign_with};
+use super::assign::{Assignment, Search};
 use super::random::SplitMix64;
 use super::seeding::k_means_plus_plus;
 use crate::embed::kernel::{add_weighted, prefetch};
@@ -166,9 +166,10 @@ impl ValidKMeansParams {
         progress: &dyn Progress,
     ) -> KMeans {
         let mut sums = Sums::new(&centroids);
+        let mut search = Search::new(rows, centroids.len() / rows.dim());
         let mut iterations = 0;
         loop {
-            let assignment = assign_with(rows, &centroids, &sums.of_row, progress);
+            let assignment = search.assign(&centroids, &sums.of_row, progress);
             iterations += 1;
             let changed = sums.changes(&assignment.nearest);
             if iterations == self.0.max_iterations || changed as f64 <= self.0.tolerance * rows.len() as f64 {

@@ -4,6 +4,7 @@ mod assign;
 mod codebook;
 pub mod kmeans;
 mod label;
+mod on_device;
 pub(crate) mod random;
 mod seeding;
 mod select;

@@ -9,7 +9,7 @@ mod device;
 mod devices;
 mod encoder;
 mod given;
-mod gpu;
+pub(crate) mod gpu;
 pub(crate) mod kernel;
 pub mod model;
 mod pooling;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use candle_core::Device;
 use half::f16;
 
 use super::store::{Location, Segment};
+use crate::embed::OpenDevice;
 use crate::embed::kernel::{normalize, widen_unit};
 
 /// n x d unit vectors, one per distinct text, in the order of the texts' content hashes.
@@ -21,6 +23,7 @@ use crate::embed::kernel::{normalize, widen_unit};
 pub struct EmbeddingMatrix {
     dim: usize,
     rows: Arc<Rows>,
+    device: Device,
 }
 
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl EmbeddingMatrix {
             normalize(&mut row);
             rows.extend(row.into_iter().map(f16::from_f32));
         }
-        Self { dim, rows: Arc::new(Rows::Owned(rows)) }
+        Self { dim, rows: Arc::new(Rows::Owned(rows)), device: Device::Cpu }
     }
 
     /// The rows of one matrix, and behind them those of another; nothing is copied.
@@ -63,11 +66,23 @@ impl EmbeddingMatrix {
     #[must_use]
     pub fn joined(first: Self, second: Self) -> Self {
         assert_eq!(first.dim, second.dim, "vectors of one length");
-        Self { dim: first.dim, rows: Arc::new(Rows::Joined([first, second])) }
+        Self { dim: first.dim, device: first.device.clone(), rows: Arc::new(Rows::Joined([first, second])) }
     }
 
     pub(super) fn stored(dim: usize, rows: StoredRows) -> Self {
-        Self { dim, rows: Arc::new(Rows::Stored(rows)) }
+        Self { dim, rows: Arc::new(Rows::Stored(rows)), device: Device::Cpu }
+    }
+
+    /// The same vectors, where the nearest of many centroids are searched on this device, of several GPUs on the first: the
+    /// same ones are found, sooner. They are copied to it only while that is done.
+    #[must_use]
+    pub fn on(self, device: &OpenDevice) -> Self {
+        Self { device: device.candle.first().cloned().unwrap_or(Device::Cpu), ..self }
+    }
+
+    /// Where centroids are searched.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Number of vectors.

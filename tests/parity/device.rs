@@ -1,9 +1,13 @@
-//! The GPU of this build against the CPU: of every text, a cosine of at least 0.9995 to its vector in f32.
+//! The GPU of this build against the CPU: of every text, a cosine of at least 0.9995 to its vector in f32; and the same
+//! clusters.
 //!
 //! `cargo test --release --features cuda --test parity device` on a machine with the GPU; `SEMCOV_DEVICE` names another than
 //! the first, or several. Without such features there is no such test, and without the GPU it fails.
 
+use semcov::cluster::kmeans::KMeansParams;
 use semcov::embed::{ArtifactOptions, Artifacts, Device, Encoder, OpenDevice, TokenizedText, TransformerEncoder};
+use semcov::progress::Silent;
+use semcov::vectors::EmbeddingMatrix;
 
 const LEAST_COSINE: f64 = 0.9995;
 const FAMILIES: [&str; 7] = ["bert-mean", "bert-cls", "distilbert", "xlm-roberta", "modernbert", "nomic", "qwen3"];
@@ -81,4 +85,20 @@ fn batches_at_once_are_batches_in_turn() {
             assert!((a - b).abs() < 1e-3, "{a} and {b}");
         }
     }
+}
+
+/// Clusters are found on the GPU bit by bit as on the processor, of more rows than go there at a time.
+#[test]
+fn clusters_are_those_of_the_processor() {
+    let (n, dim, k) = (70_000_u32, 48, 400);
+    let scatter = |i: u32| f64::from(i.wrapping_mul(2_654_435_761)) / f64::from(u32::MAX) - 0.5;
+    let rows: Vec<f32> = (0..n)
+        .flat_map(|row| (0..dim).map(move |i| (scatter(row % 500 * dim + i) + 0.3 * scatter(!(row * dim + i))) as f32))
+        .collect();
+    let matrix = EmbeddingMatrix::from_f32(dim as usize, &rows);
+    let fit = |matrix: &EmbeddingMatrix| {
+        let params = KMeansParams { max_iterations: 4, ..KMeansParams::new(k) }.check().unwrap();
+        params.fit(matrix, None, &Silent)
+    };
+    assert_eq!(fit(&matrix.clone().on(&gpu())), fit(&matrix));
 }

@@ -8,7 +8,8 @@ use etcetera::BaseStrategy;
 use semcov::Error;
 use semcov::corpus::{BadRow, Corpus, CorpusOptions, Original, Record, Row};
 use semcov::embed::{
-    self, ArtifactOptions, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions, Precision,
+    self, ArtifactOptions, BadRowLimit, Device, EmbedOptions, EmbeddedCorpus, Encoder, HubOptions, OpenDevice,
+    Precision,
 };
 use semcov::profile::{Profile, ProfileParams, SampleParams};
 use semcov::progress::Progress;
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     pub config: Option<PathBuf>,
     max_bad_rows: BadRowLimit,
     device: Device,
+    /// Opened at the first use.
+    open_device: OnceLock<OpenDevice>,
     /// `None` if it is to be chosen.
     precision: Option<Precision>,
     /// The precision of the first profile that vectors are to be compared with.
@@ -198,6 +201,7 @@ impl Session {
             config,
             max_bad_rows,
             device,
+            open_device: OnceLock::new(),
             precision,
             followed: OnceLock::new(),
             bad_rows,
@@ -496,6 +500,8 @@ impl Session {
         bad.commit()?;
         let embedded = embedded?;
         warn_of_damage(&embedded, console);
+        let vectors = embedded.vectors.on(self.device(console)?);
+        let embedded = EmbeddedCorpus { vectors, ..embedded };
         Ok(embedded)
     }
 
@@ -522,20 +528,28 @@ impl Session {
         Ok(embedded)
     }
 
+    fn device(&self, console: &Console) -> Result<&OpenDevice> {
+        if let Some(device) = self.open_device.get() {
+            return Ok(device);
+        }
+        let device = self.device.open()?;
+        if let Some(warning) = &device.warning {
+            console.warn(warning);
+        }
+        Ok(self.open_device.get_or_init(|| device))
+    }
+
     fn encoder(&self, console: &Console) -> Result<&dyn Encoder> {
         if let Some(encoder) = self.encoder.get() {
             return Ok(encoder.as_ref());
         }
         let name = self.settings.encoder.as_deref().context("encoder has a default")?;
-        let device = self.device.open()?;
-        if let Some(warning) = &device.warning {
-            console.warn(warning);
-        }
+        let device = self.device(console)?;
         let options = artifact_options(self.settings.prompt.clone(), console);
         let found = encoder::find(name, &options, console)?;
         let followed = self.followed.get().copied().filter(|_| device.device == Device::Cpu);
         let (prompt, cache) = (self.settings.prompt.as_deref(), self.cache()?);
-        let encoder = found.load(&device, self.precision, followed, prompt, cache.as_deref(), console)?;
+        let encoder = found.load(device, self.precision, followed, prompt, cache.as_deref(), console)?;
         let (place, precision) = (encoder.device(), &encoder.id().precision);
         console.note(format_args!("encoder {name} on {place}, in {precision}{}", found.tier()));
         Ok(self.encoder.get_or_init(|| encoder).as_ref())

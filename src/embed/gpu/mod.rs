@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 pub(crate) use attention::attend;
-pub(crate) use cuda::{Downloads, free_memory, open};
+pub(crate) use cuda::{Transfers, free_memory, open};
 pub(crate) use gelu::add_gelu;
 pub(crate) use norm::{Norm, add_norm, embed_norm};
 pub(crate) use packing::Packing;

@@ -2,6 +2,8 @@
 
 use candle_core::{Device, Result, Tensor};
 
+use super::Transfers;
+
 /// Texts without padding, on a device: the tokens of the first, then those of the second, and so on.
 ///
 /// What the operations on a GPU read through it stays within its tables, as [`Packing::new`] has checked every index.
@@ -28,7 +30,13 @@ impl Packing {
     ///
     /// # Errors
     /// If no text has a token, if an id or a place is unknown, or if the device fails.
-    pub(crate) fn new(texts: &[&[u32]], vocabulary: usize, positions: usize, device: &Device) -> Result<Self> {
+    pub(crate) fn new(
+        texts: &[&[u32]],
+        vocabulary: usize,
+        positions: usize,
+        transfers: &Transfers,
+        device: &Device,
+    ) -> Result<Self> {
         let tokens: usize = texts.iter().map(|ids| ids.len()).sum();
         let longest = texts.iter().map(|ids| ids.len()).max().unwrap_or(0);
         if longest == 0 || u32::try_from(tokens).is_err() {
@@ -59,8 +67,7 @@ impl Packing {
             }
         }
         let tiles = (all.len() - tiles_at) / 3;
-        let length = all.len();
-        let all = Tensor::from_vec(all, length, device)?;
+        let all = transfers.send(&all, all.len(), device)?;
         Ok(Self {
             tokens,
             limits: (vocabulary, positions),
@@ -77,10 +84,14 @@ impl Packing {
 mod tests {
     use super::*;
 
+    fn packed(texts: &[&[u32]], vocabulary: usize, positions: usize) -> Result<Packing> {
+        Packing::new(texts, vocabulary, positions, &Transfers::default(), &Device::Cpu)
+    }
+
     #[test]
     fn texts_follow_each_other() {
         let long: Vec<u32> = (0..70).collect();
-        let packing = Packing::new(&[&[], &long, &[], &[5], &[]], 70, 70, &Device::Cpu).unwrap();
+        let packing = packed(&[&[], &long, &[], &[5], &[]], 70, 70).unwrap();
         assert_eq!((packing.tokens, packing.queries), (71, 64));
         assert_eq!(packing.ids.to_vec1::<u32>().unwrap(), [long.as_slice(), &[5]].concat());
         assert_eq!(packing.places.to_vec1::<u32>().unwrap(), [long.as_slice(), &[0]].concat());
@@ -91,7 +102,7 @@ mod tests {
     #[test]
     fn tiles_are_as_long_as_texts_need() {
         for (longest, queries) in [(1, 16), (16, 16), (17, 32), (33, 64), (48, 64), (65, 64), (512, 64)] {
-            let packing = Packing::new(&[&vec![0; longest]], 1, 512, &Device::Cpu).unwrap();
+            let packing = packed(&[&vec![0; longest]], 1, 512).unwrap();
             assert_eq!(packing.queries, queries, "{longest}");
             assert_eq!(packing.tiles.dim(0).unwrap(), longest.div_ceil(queries));
         }
@@ -99,9 +110,9 @@ mod tests {
 
     #[test]
     fn unknown_ids_and_places_are_refused() {
-        assert!(Packing::new(&[&[3]], 3, 9, &Device::Cpu).is_err());
-        assert!(Packing::new(&[&[0, 1, 2]], 3, 2, &Device::Cpu).is_err());
-        assert!(Packing::new(&[&[], &[]], 3, 2, &Device::Cpu).is_err());
-        assert!(Packing::new(&[], 3, 2, &Device::Cpu).is_err());
+        assert!(packed(&[&[3]], 3, 9).is_err());
+        assert!(packed(&[&[0, 1, 2]], 3, 2).is_err());
+        assert!(packed(&[&[], &[]], 3, 2).is_err());
+        assert!(packed(&[], 3, 2).is_err());
     }
 }

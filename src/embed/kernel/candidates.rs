@@ -97,6 +97,12 @@ impl RoughColumns {
         Self { length, factors }
     }
 
+    /// What a row's product with a column of `dim` components in f32, summed up in whatever order, differs from their [`dot`]
+    /// by at most. Rows have unit length, or are zero.
+    pub(crate) fn f32_error(&self, dim: usize) -> f32 {
+        2.0 * self.length * rounding(dim)
+    }
+
     /// Shows `found` every (row, column, product, error) whose exact product may exceed or equal what `least` says of the row,
     /// each row's columns in ascending order. The exact product differs from the one shown by the error at most. What `found`
     /// returns is the row's `least` from there on. Rows have unit length, or are zero.
@@ -112,7 +118,7 @@ impl RoughColumns {
     ) {
         match &self.factors {
             Factors::F32(columns) => {
-                let error = 2.0 * self.length * rounding(columns.dim());
+                let error = self.f32_error(columns.dim());
                 buffers.thresholds.clear();
                 buffers.thresholds.extend(least.iter().map(|least| least - error));
                 columns

@@ -21,7 +21,7 @@ use candle_nn::VarBuilder;
 use super::bert_weights::{BertWeights, LinearWeights, NormWeights};
 use crate::embed::Pooling;
 use crate::embed::gpu::{
-    Downloads, Norm, Packing, add_gelu, add_norm, attend, embed_norm, fits_cuda, free_memory, pool,
+    Norm, Packing, Transfers, add_gelu, add_norm, attend, embed_norm, fits_cuda, free_memory, pool,
 };
 use crate::embed::kernel::Heads;
 
@@ -43,7 +43,7 @@ pub(crate) struct DeviceBert {
     positions: Tensor,
     embedding_norm: Norm,
     layers: Vec<Layer>,
-    downloads: Downloads,
+    transfers: Transfers,
 }
 
 /// A linear layer: inputs x outputs, and a bias.
@@ -118,7 +118,7 @@ impl DeviceBert {
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
             // Behind the weights, which take their part of the memory.
             tokens_per_batch: tokens_per_batch(hidden_size, inner_size, free_memory(device)),
-            downloads: Downloads::default(),
+            transfers: Transfers::default(),
         }))
     }
 
@@ -145,7 +145,7 @@ impl DeviceBert {
         if texts.iter().all(|ids| ids.is_empty()) {
             return Ok(vec![0.0; texts.len() * self.hidden_size]);
         }
-        let packing = Packing::new(texts, self.words.dim(0)?, self.max_tokens(), &self.device)?;
+        let packing = Packing::new(texts, self.words.dim(0)?, self.max_tokens(), &self.transfers, &self.device)?;
         let mut hidden = embed_norm(&packing, &self.words, &self.positions, &self.embedding_norm)?;
         for layer in &self.layers {
             let Layer { query_key_value, attention_output, attention_norm, inner, output, output_norm } = layer;
@@ -159,7 +159,7 @@ impl DeviceBert {
             let product = activations.matmul(&output.weight)?;
             hidden = add_norm(&product, &output.bias, &hidden, output_norm)?;
         }
-        self.downloads.fetch(&pool(&hidden, &packing, pooling)?)
+        self.transfers.fetch(&pool(&hidden, &packing, pooling)?)
     }
 }
 

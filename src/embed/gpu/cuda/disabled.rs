@@ -1,7 +1,7 @@
 //! A build without the feature `cuda`. No tensor lies on such a device, so that nothing here is ever reached but
 //! [`open`].
 
-use candle_core::{CudaStorage, Device, Error, Layout, Result, Shape, Tensor};
+use candle_core::{CudaStorage, Device, Error, Layout, Result, Shape, Tensor, WithDType};
 
 use super::Part;
 use crate::embed::Pooling;
@@ -44,12 +44,21 @@ pub(in super::super) fn pool(_tokens: Part, _offsets: Part, _pooling: Pooling) -
     Err(Error::NotCompiledWithCudaSupport)
 }
 
-/// What the host reads of a device.
-#[derive(Debug, Default)]
-pub(crate) struct Downloads(());
+/// What can be handed to a device.
+pub(crate) trait Number: WithDType {}
 
-impl Downloads {
-    #[expect(clippy::unused_self, reason = "with CUDA it keeps buffers")]
+impl<T: WithDType> Number for T {}
+
+/// What the host hands to a device and reads of it.
+#[derive(Debug, Default)]
+pub(crate) struct Transfers(());
+
+#[expect(clippy::unused_self, reason = "with CUDA it keeps buffers")]
+impl Transfers {
+    pub(crate) fn send<T: Number>(&self, numbers: &[T], shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
+        Tensor::from_slice(numbers, shape.into(), device)
+    }
+
     pub(crate) fn fetch(&self, tensor: &Tensor) -> Result<Vec<f32>> {
         tensor.flatten_all()?.to_vec1()
     }

@@ -9,10 +9,12 @@ use std::sync::Mutex;
 
 use candle_core::backend::BackendStorage;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaSlice, CudaView, CudaViewMut, LaunchConfig, PinnedHostSlice, PushKernelArg, result, sys,
+    CudaEvent, CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, DriverError, LaunchConfig, PinnedHostSlice,
+    PushKernelArg, result, sys,
 };
 use candle_core::cuda_backend::{CudaDType, CudaDevice, WrapErr};
-use candle_core::{CudaStorage, Device, Layout, Result, Shape, Storage, Tensor};
+use candle_core::op::BackpropOp;
+use candle_core::{CudaStorage, Device, Layout, Result, Shape, Storage, Tensor, WithDType};
 use half::f16;
 
 use super::super::{Norm, range};
@@ -48,7 +50,7 @@ pub(crate) fn open(index: usize) -> Result<Device> {
         }
     }
     // SAFETY: the events that are no longer recorded order the streams of a device among each other, and this device has
-    // one. What the host reads is waited for with an event of its own (`Downloads`) or by the copy itself.
+    // one. What the host reads is waited for with an event of its own (`Transfers`) or by the copy itself.
     unsafe { device.disable_event_tracking() };
     Ok(Device::Cuda(device))
 }
@@ -213,42 +215,101 @@ pub(in super::super) fn pool(tokens: Part, offsets: Part, pooling: Pooling) -> O
     Ok((CudaStorage::wrap_cuda_slice(out, device.clone()), Shape::from((texts, hidden))))
 }
 
-/// What the host reads of a device, by way of page-locked buffers that are kept: the driver copies to them at once, and to
-/// other memory by way of its own.
-#[derive(Debug, Default)]
-pub(crate) struct Downloads(Mutex<Vec<PinnedHostSlice<f32>>>);
+/// What can be handed to a device.
+pub(crate) trait Number: WithDType + CudaDType + DeviceRepr + bytemuck::Pod {}
 
-impl Downloads {
+impl<T: WithDType + CudaDType + DeviceRepr + bytemuck::Pod> Number for T {}
+
+/// What the host hands to a device and reads of it, by way of page-locked buffers that are kept. The driver copies from them
+/// and to them while the host goes on; before it copies from other memory, it may wait for all work that was handed in.
+#[derive(Debug, Default)]
+pub(crate) struct Transfers(Mutex<Vec<Buffer>>);
+
+#[derive(Debug)]
+struct Buffer {
+    bytes: PinnedHostSlice<u8>,
+    /// Behind the last copy from it or to it. An event of our own: the slice's is recorded only while events are tracked.
+    copied: Option<CudaEvent>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // Where waiting fails, the device is lost and copies no more.
+        let _ = self.copied.as_ref().map(CudaEvent::synchronize);
+    }
+}
+
+impl Transfers {
+    /// A tensor of these numbers. Waits for no work; what is handed in later finds them there.
+    pub(crate) fn send<T: Number>(&self, numbers: &[T], shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
+        let (shape, device) = (
+            shape.into(),
+            match device {
+                Device::Cuda(device) => device,
+                device => return Tensor::from_slice(numbers, shape, device),
+            },
+        );
+        if numbers.len() != shape.elem_count() {
+            candle_core::bail!("expected as many numbers as {shape:?} has, got {}", numbers.len());
+        }
+        let (len, stream) = (size_of_val(numbers), device.cuda_stream());
+        let mut buffer = self.buffer(&stream, len)?;
+        let source: &mut [T] = bytemuck::cast_slice_mut(&mut buffer.bytes.as_mut_slice().w()?[..len]);
+        source.copy_from_slice(numbers);
+        // SAFETY: the copy writes all of it before any work that is handed in later.
+        let mut out = unsafe { device.alloc::<T>(numbers.len()) }?;
+        let copied = stream.memcpy_htod(&*source, &mut out).and_then(|()| stream.record_event(None));
+        self.keep(buffer, copied)?;
+        let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(out, device.clone()));
+        Ok(Tensor::from_storage(storage, shape, BackpropOp::none(), false))
+    }
+
     /// The numbers of a contiguous f32 tensor. Waits for them, and for no work that is handed in later.
     pub(crate) fn fetch(&self, tensor: &Tensor) -> Result<Vec<f32>> {
         let (storage, layout) = tensor.storage_and_layout();
         let Storage::Cuda(storage) = &*storage else { return tensor.flatten_all()?.to_vec1() };
         let source = view::<f32>((storage, layout))?;
-        let len = layout.shape().elem_count();
-        let stream = storage.device().cuda_stream();
-        // One that is too small is dropped: batches have a limit, so that this ends.
-        let kept = self.0.lock().ok().and_then(|mut kept| kept.pop()).filter(|buffer| buffer.len() >= len);
-        let mut buffer = match kept {
-            Some(buffer) => buffer,
-            // SAFETY: it is read only as far as the copy below has filled it. Without flags it is cached memory, which the
-            // host reads fast.
-            None => unsafe { stream.context().alloc_pinned_with_flags::<f32>(len.next_power_of_two(), 0) }.w()?,
-        };
-        // The copy is as long as its destination: no longer than its source, so. As the destination is page-locked, it may
-        // go on when the call returns, and an event of our own tells its end: the buffer's is recorded only while events
-        // are tracked.
-        let copied = stream
-            .memcpy_dtoh(&source, &mut buffer.as_mut_slice().w()?[..len])
-            .and_then(|()| stream.record_event(None)?.synchronize());
-        if let Err(error) = copied {
-            // The device may still write to it.
-            std::mem::forget(buffer);
-            return Err(error).w();
+        let (len, stream) = (layout.shape().elem_count() * size_of::<f32>(), storage.device().cuda_stream());
+        let mut buffer = self.buffer(&stream, len)?;
+        // The copy is as long as its destination: no longer than its source, so.
+        let to: &mut [f32] = bytemuck::cast_slice_mut(&mut buffer.bytes.as_mut_slice().w()?[..len]);
+        let copied = stream.memcpy_dtoh(&source, to).and_then(|()| stream.record_event(None));
+        let copied = copied.and_then(|event| event.synchronize().map(|()| event));
+        let numbers = copied.is_ok().then(|| to.to_vec());
+        self.keep(buffer, copied)?;
+        Ok(numbers.unwrap_or_default())
+    }
+
+    /// A buffer of at least `len` bytes that no copy uses.
+    fn buffer(&self, stream: &CudaStream, len: usize) -> Result<Buffer> {
+        stream.context().bind_to_thread().w()?;
+        let is_free = |buffer: &Buffer| buffer.copied.as_ref().is_none_or(CudaEvent::is_complete);
+        if let Ok(mut kept) = self.0.lock()
+            && let Some(fits) = kept.iter().position(|buffer| buffer.bytes.len() >= len && is_free(buffer))
+        {
+            return Ok(kept.swap_remove(fits));
         }
-        let numbers = buffer.as_slice().w()?[..len].to_vec();
-        if let Ok(mut kept) = self.0.lock() {
-            kept.push(buffer);
+        // SAFETY: it is read only as far as the host or a copy has filled it. Without flags it is cached memory, which the host
+        // reads fast. It begins with a page, so that it holds numbers of any kind.
+        let bytes = unsafe { stream.context().alloc_pinned_with_flags(len.next_power_of_two(), 0) }.w()?;
+        Ok(Buffer { bytes, copied: None })
+    }
+
+    /// Keeps a buffer for a later copy, if the event behind this one is known.
+    fn keep(&self, mut buffer: Buffer, copied: Result<CudaEvent, DriverError>) -> Result<()> {
+        match copied {
+            Ok(event) => {
+                buffer.copied = Some(event);
+                if let Ok(mut kept) = self.0.lock() {
+                    kept.push(buffer);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // The device may still use it.
+                std::mem::forget(buffer);
+                Err(error).w()
+            }
         }
-        Ok(numbers)
     }
 }
