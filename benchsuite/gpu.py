@@ -1,6 +1,7 @@
 """semcov on a GPU: parity with its own f32 vectors on the CPU, and throughput beside sentence-transformers; see gpu.sh."""
 import argparse
 import json
+import os
 import pathlib
 import random
 import re
@@ -103,7 +104,7 @@ print(f"## Throughput\n\nTexts of random words, {options.tokens:,} tokens of eac
       "peer: one run each from texts to vectors, its best batch size.\n")
 print("| tokens per text | semcov, tokens/s | whole command | tokenization alone | forward alone | TFLOP/s of it | "
       "least cosine | peer, tokens/s (batch) | semcov to peer |\n|---|---|---|---|---|---|---|---|---|", flush=True)
-said = ""
+said, clustered = "", []
 for length in LENGTHS:
     count = max(options.tokens // length, 8)
     some = texts([length] * count, length)
@@ -120,6 +121,7 @@ for length in LENGTHS:
         forward, tokenizing = line["tokens_per_second"], line["tokens_per_second_tokenizing"]
         flops = forward * (FLOP_PER_TOKEN + FLOP_OF_ATTENTION * length) / 1e12
         cosine = line["least_cosine"]
+        clustered.append((count, line["k_means_seconds"], line["k_means_seconds_on_processor"], line["same_clusters"]))
     seconds, said = peer(some)
     batch = min(seconds, key=seconds.get, default=None)
     best = tokens / seconds[batch] if seconds else None
@@ -128,3 +130,10 @@ for length in LENGTHS:
           f"{'not measured' if flops is None else f'{flops:.2f}'} | {'not measured' if cosine is None else f'{cosine:.6f}'} | "
           f"{compared} |", flush=True)
 print(f"\nThe peer: {said}.")
+if clustered:
+    print("\n## Clustering\n\nTen iterations of k-means with 1,024 centroids over the vectors, on the device and on the "
+          f"{os.cpu_count()} threads of the processor. One run each.\n\n| vectors | device, s | processor, s | ratio | same clusters |\n|---|---|---|---|---|")
+    for count, seconds, on_processor, same in clustered:
+        print(f"| {count:,} | {seconds:.2f} | {on_processor:.2f} | {on_processor / seconds:.1f} | {'yes' if same else 'NO'} |")
+    if not all(row[-1] for row in clustered):
+        sys.exit("the device found other clusters than the processor")
