@@ -1,24 +1,21 @@
 //! Vectors of a corpus: in memory, on disk, and searched.
 
-mod index;
 pub mod knn;
 mod matrix;
 pub mod moments;
 mod npy;
 mod parquet;
 pub mod pca;
-mod quantized;
 mod rows;
 pub mod store;
 pub(crate) mod tile;
 
-pub use index::Index;
+pub use knn::Index;
 pub use matrix::EmbeddingMatrix;
 #[cfg(test)]
 pub(crate) use matrix::at;
 pub use npy::{NpyReader, NpyWriter};
 pub use parquet::ParquetVectorWriter;
-pub use quantized::QuantizedRows;
 pub use rows::Rows;
 pub use store::VectorStore;
 

@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::Rows;
 use crate::embed::kernel::Columns;
-use crate::progress::Progress;
 
 /// Rows of a tile: with a panel of columns, they stay in a core's second cache.
 pub(crate) const ROWS: usize = 128;
@@ -43,32 +42,6 @@ pub(crate) fn for_each<S: Send>(
             visit(&mut state, &Similarities { row_in_tile, column, values });
         });
     });
-}
-
-/// Shows `found` the similarities above the threshold of their row: the row's number in its tile, the column, the value.
-///
-/// `states` has one item per tile, in order. `threshold` says where a row of it begins, and `found` where it goes on. Each
-/// row meets the columns in ascending order. `progress` is told of the rows of every finished tile.
-pub(crate) fn scan<S: Send>(
-    rows: Rows<'_>,
-    columns: &Columns,
-    states: impl IndexedParallelIterator<Item = S>,
-    threshold: impl Fn(&S, usize) -> f32 + Sync,
-    found: impl Fn(&mut S, usize, usize, f32) -> f32 + Sync,
-    progress: &dyn Progress,
-) {
-    states.enumerate().for_each_init(
-        || (Vec::new(), Vec::new()),
-        |(tile, thresholds), (index, mut state)| {
-            let range = range(rows, index);
-            let n = range.len();
-            rows.gather(range, tile);
-            thresholds.clear();
-            thresholds.extend((0..n).map(|row| threshold(&state, row)));
-            columns.scan(tile, thresholds, |row, column, value| found(&mut state, row, column, value));
-            progress.advance(n as u64, 0);
-        },
-    );
 }
 
 /// The rows of a tile.

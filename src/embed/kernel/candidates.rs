@@ -1,11 +1,11 @@
-//! The columns that may be the one nearest to a row: products in the fastest arithmetic, with a bound of their error.
+//! The columns that may be among the nearest to a row: products in the fastest arithmetic, with a bound of their error.
 //!
 //! Where products of bytes are faster than those of f32, rows x and columns c are rounded to 8 bits as [`super::linear`] rounds
-//! them, less the mean m of the columns: `x.c = x.m + m.(c - m) + (x - m).(c - m)`, and only the last product is rounded. So
+//! them, less the mean m of (the first) columns: `x.c = x.m + m.(c - m) + (x - m).(c - m)`, and only the last product is rounded. So
 //! vectors that lie close together are told apart as well as others. With y' and d' what y = x - m and d = c - m are rounded to,
 //! `|y.d - y'.d'| <= |y - y'| |d| + (|y| + |y - y'|) |d - d'|` (Cauchy-Schwarz), and all four lengths are known, not estimated.
-//! So the nearest column is one whose approximate product is at most two bounds below the largest one: of 384 components, some
-//! .02. Few columns are, and the caller multiplies them exactly.
+//! So the k nearest columns are among those whose approximate product is at most two bounds below the k-th largest: of 384
+//! components, some .02. Few columns are, and the caller multiplies them exactly.
 //!
 //! Cost: a pass over every row to round it, and the products of bytes, four times as fast as those of f32 with VNNI.
 #![expect(
@@ -13,8 +13,11 @@
     reason = "code is compiled for a processor where it is inlined into a function that is"
 )]
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::Precision;
-use super::columns::{Columns, Convert, Scan, Tiles};
+use super::columns::{Columns, Convert, Scan, Tiles, slices};
 use super::linear::{QuantizedRow, quantize};
 use super::panels::{Panels, padded};
 use super::product::{Int8, Left};
@@ -82,19 +85,36 @@ impl RoughColumns {
     /// # Panics
     /// If `components.len()` is no multiple of `dim`, or `dim` is 0.
     pub(crate) fn new(dim: usize, components: &[f32]) -> Self {
-        let level = Level::best();
-        Self::with(level, level.faster_than_f32().contains(&Precision::Int8), dim, components)
+        assert!(dim > 0 && components.len().is_multiple_of(dim), "whole columns of {dim} components");
+        Self::read(dim, components.len() / dim, slices(dim, components))
     }
 
-    fn with(level: Level, bytes: bool, dim: usize, components: &[f32]) -> Self {
-        assert!(dim > 0 && components.len().is_multiple_of(dim), "whole columns of {dim} components");
-        let length = components.chunks_exact(dim).map(|column| length(column.iter().copied())).fold(0.0, f32::max);
-        let factors = if bytes && dim <= MOST_BYTES {
-            Factors::Int8(Bytes::new(level, dim, components))
-        } else {
-            Factors::F32(Columns::for_level(level, dim, components))
+    /// Prepares `n` columns, in parallel. `read` writes the components of some of them, one after the other, to a buffer.
+    pub(crate) fn read(dim: usize, n: usize, read: impl Fn(Range<usize>, &mut Vec<f32>) + Sync) -> Self {
+        let level = Level::best();
+        Self::with(level, level.faster_than_f32().contains(&Precision::Int8), dim, n, read)
+    }
+
+    fn with(
+        level: Level,
+        bytes: bool,
+        dim: usize,
+        n: usize,
+        read: impl Fn(Range<usize>, &mut Vec<f32>) + Sync,
+    ) -> Self {
+        let longest = AtomicU32::new(0);
+        let read = |columns: Range<usize>, to: &mut Vec<f32>| {
+            read(columns, to);
+            let lengths = to.chunks_exact(dim).map(|column| length(column.iter().copied()));
+            // Numbers without a sign are in the order of their bits.
+            longest.fetch_max(lengths.fold(0.0, f32::max).to_bits(), Ordering::Relaxed);
         };
-        Self { length, factors }
+        let factors = if bytes && dim <= MOST_BYTES {
+            Factors::Int8(Bytes::read(level, dim, n, read))
+        } else {
+            Factors::F32(Columns::for_level(level, dim, n, read))
+        };
+        Self { length: f32::from_bits(longest.into_inner()), factors }
     }
 
     /// What a row's product with a column of `dim` components in f32, summed up in whatever order, differs from their [`dot`]
@@ -145,6 +165,9 @@ impl RoughColumns {
 /// The most components whose products of bytes add up within an i32.
 const MOST_BYTES: usize = i32::MAX as usize / (255 * 127);
 
+/// Columns whose mean is taken off.
+const MEAN_OF: usize = 4096;
+
 /// The length of a vector, rounded up.
 fn length(components: impl Iterator<Item = f32>) -> f32 {
     let square: f64 = components.map(|x| f64::from(x) * f64::from(x)).sum();
@@ -152,44 +175,89 @@ fn length(components: impl Iterator<Item = f32>) -> f32 {
 }
 
 impl Bytes {
-    fn new(level: Level, dim: usize, components: &[f32]) -> Self {
-        let n = components.len() / dim;
-        let stride = padded(dim);
-        let mut sum = vec![0.0_f64; dim];
-        for column in components.chunks_exact(dim) {
-            sum.iter_mut().zip(column).for_each(|(sum, &x)| *sum += f64::from(x));
+    fn read(level: Level, dim: usize, n: usize, read: impl Fn(Range<usize>, &mut Vec<f32>) + Sync) -> Self {
+        let mean = mean(dim, n.min(MEAN_OF), &read);
+        let (panels, parts) = Panels::by_panel(level.run(TileWidth), padded(dim) / 4, n, |columns, width, words| {
+            let mut components = Vec::new();
+            read(columns, &mut components);
+            let rounded = components.chunks_exact_mut(dim).enumerate().map(|(i, column)| {
+                column.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
+                RoundedColumn::new(column, &mean, words[i..].iter_mut().step_by(width))
+            });
+            rounded.collect::<Vec<_>>()
+        });
+        let parts: Vec<RoundedColumn> = parts.into_iter().flatten().collect();
+        let filled = |number: fn(&RoundedColumn) -> f32| {
+            let mut numbers: Vec<f32> = parts.iter().map(number).collect();
+            numbers.resize(padded(n), 0.0);
+            numbers
+        };
+        let largest = |number: fn(&RoundedColumn) -> f32| parts.iter().map(number).fold(0.0, f32::max);
+        Self {
+            level,
+            panels,
+            n,
+            dim,
+            scales: filled(|column| column.scale),
+            sums: filled(|column| column.sum),
+            offsets: filled(|column| column.of_mean),
+            length: largest(|column| column.length),
+            error: largest(|column| column.error),
+            scale: largest(|column| column.scale),
+            mean,
         }
-        let mean: Vec<f32> = sum.iter().map(|sum| (sum / n.max(1) as f64) as f32).collect();
-        let mut rounded = vec![0_u8; n * stride];
-        let [mut scales, mut sums, mut offsets] = [(); 3].map(|()| vec![0.0; padded(n)]);
-        let (mut largest, mut largest_error) = (0.0_f32, 0.0_f32);
-        let mut apart = vec![0.0; dim];
-        for (j, (column, rounded)) in components.chunks_exact(dim).zip(rounded.chunks_exact_mut(stride)).enumerate() {
-            apart.iter_mut().zip(column).zip(&mean).for_each(|((to, x), mean)| *to = x - mean);
-            let scale = apart.iter().fold(0.0_f32, |largest, x| largest.max(x.abs())) / 127.0;
-            let per_step = if scale >= f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 };
-            let mut sum = 0;
-            for (to, &x) in rounded.iter_mut().zip(&apart) {
-                let integer = (x * per_step).round_ties_even() as i8;
-                sum += i32::from(integer);
-                *to = integer.cast_unsigned();
-            }
-            let errors = apart.iter().zip(&*rounded).map(|(&x, &byte)| x - scale * f32::from(byte.cast_signed()));
-            largest_error = largest_error.max(length(errors));
-            largest = largest.max(length(apart.iter().copied()));
-            (scales[j], sums[j], offsets[j]) = (scale, sum as f32, dot(&mean, &apart));
-        }
-        let words: &[[u8; 4]] = rounded.as_chunks().0;
-        let word = |step: usize, column: usize| u32::from_le_bytes(words[column * (stride / 4) + step]);
-        let panels = Panels::new(level.run(TileWidth), stride / 4, n, word);
-        let scale = scales.iter().copied().fold(0.0, f32::max);
-        Self { level, panels, n, dim, mean, scales, sums, offsets, length: largest, error: largest_error, scale }
     }
 
     /// Rounds rows, and says what their products are off by at most.
     fn round(&self, rows: &[f32], length: f32, to: &mut RoughRows) {
         assert!(rows.len().is_multiple_of(self.dim), "whole rows of {} components", self.dim);
         self.level.run(Round { bytes: self, length, rows, to });
+    }
+}
+
+/// The mean of the first `n` columns: whatever vector it is, products are within their bounds.
+fn mean(dim: usize, n: usize, read: impl Fn(Range<usize>, &mut Vec<f32>)) -> Vec<f32> {
+    let mut columns = Vec::new();
+    read(0..n, &mut columns);
+    let mut sum = vec![0.0_f64; dim];
+    for column in columns.chunks_exact(dim) {
+        sum.iter_mut().zip(column).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+    sum.iter().map(|sum| (sum / n.max(1) as f64) as f32).collect()
+}
+
+/// What is known of a column less the mean that became integers.
+struct RoundedColumn {
+    /// What the integers are multiplied with, and their sum.
+    scale: f32,
+    sum: f32,
+    /// Its product with the mean.
+    of_mean: f32,
+    /// Its length, and that of what rounding took from it.
+    length: f32,
+    error: f32,
+}
+
+impl RoundedColumn {
+    /// Rounds to -127..=127, four integers a word.
+    fn new<'a>(column: &[f32], mean: &[f32], words: impl Iterator<Item = &'a mut u32>) -> Self {
+        // Adding 1.5 * 2^23 rounds to a whole number, and leaves it in the low bits of the mantissa.
+        const ROUND: f32 = 12_582_912.0;
+        let scale = column.iter().fold(0.0_f32, |largest, x| largest.max(x.abs())) / 127.0;
+        let per_step = if scale >= f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 };
+        let (mut sum, mut squared_error) = (0, 0.0_f64);
+        for (word, part) in words.zip(column.chunks(4)) {
+            let mut integers = [0_i8; 4];
+            for (integer, &x) in integers.iter_mut().zip(part) {
+                *integer = (x * per_step + ROUND).to_bits() as i8;
+                sum += i32::from(*integer);
+                squared_error += f64::from(x - scale * f32::from(*integer)).powi(2);
+            }
+            *word = u32::from_le_bytes(integers.map(i8::cast_unsigned));
+        }
+        let length = length(column.iter().copied());
+        let error = squared_error.sqrt() as f32 * (1.0 + f32::EPSILON);
+        Self { scale, sum: sum as f32, of_mean: dot(mean, column), length, error }
     }
 }
 
@@ -296,7 +364,7 @@ mod tests {
             }
             components.iter_mut().skip(n / 2 * dim).for_each(|x| *x *= shrunk);
             for (level, bytes) in Level::available().into_iter().flat_map(|level| [(level, false), (level, true)]) {
-                let columns = RoughColumns::with(level, bytes, dim, &components);
+                let columns = RoughColumns::with(level, bytes, dim, n, slices(dim, &components));
                 let mut seen = 0;
                 let least = vec![f32::NEG_INFINITY; n_rows];
                 let mut worst = 0.0_f64;

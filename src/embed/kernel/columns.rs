@@ -35,13 +35,23 @@ impl Columns {
     /// # Panics
     /// If `components.len()` is no multiple of `dim`, or `dim` is 0.
     pub(crate) fn new(dim: usize, components: &[f32]) -> Self {
-        Self::for_level(Level::best(), dim, components)
+        assert!(dim > 0 && components.len().is_multiple_of(dim), "whole columns of {dim} components");
+        Self::read(dim, components.len() / dim, slices(dim, components))
     }
 
     /// Packs `n` columns, in parallel. `read` writes the components of some of them, one after the other, to a buffer.
     pub(crate) fn read(dim: usize, n: usize, read: impl Fn(Range<usize>, &mut Vec<f32>) + Sync) -> Self {
-        let level = Level::best();
-        let panels = Panels::by_panel(level.run(TileWidth), dim, n, |columns, width, words: &mut [u32]| {
+        Self::for_level(Level::best(), dim, n, read)
+    }
+
+    /// As [`read`](Self::read), for one of the levels of this processor.
+    pub(super) fn for_level(
+        level: Level,
+        dim: usize,
+        n: usize,
+        read: impl Fn(Range<usize>, &mut Vec<f32>) + Sync,
+    ) -> Self {
+        let (panels, _) = Panels::by_panel(level.run(TileWidth), dim, n, |columns, width, words: &mut [u32]| {
             let mut components: Vec<f32> = Vec::new();
             read(columns, &mut components);
             for (i, column) in components.chunks_exact(dim).enumerate() {
@@ -51,13 +61,6 @@ impl Columns {
             }
         });
         Self { level, panels, n, dim }
-    }
-
-    pub(super) fn for_level(level: Level, dim: usize, components: &[f32]) -> Self {
-        assert!(dim > 0 && components.len().is_multiple_of(dim), "whole columns of {dim} components");
-        let n = components.len() / dim;
-        let word = |step: usize, column: usize| components[column * dim + step].to_bits();
-        Self { level, panels: Panels::new(level.run(TileWidth), dim, n, word), n, dim }
     }
 
     /// Components of a column.
@@ -87,6 +90,14 @@ impl Columns {
         assert!(rows.len().is_multiple_of(self.dim), "whole rows of {} components", self.dim);
         let left = Left { words: bytemuck::cast_slice(rows), rows: rows.len() / self.dim, stride: self.dim };
         Tiles { left, right: self.panels.view(), n: self.n }
+    }
+}
+
+/// Reads columns that lie one after the other.
+pub(super) fn slices(dim: usize, components: &[f32]) -> impl Fn(Range<usize>, &mut Vec<f32>) + Sync {
+    move |columns, to| {
+        to.clear();
+        to.extend_from_slice(&components[columns.start * dim..columns.end * dim]);
     }
 }
 
@@ -283,7 +294,7 @@ mod tests {
             let mut random = SplitMix64::new(seed);
             let (rows, components) = (numbers(n_rows * dim, &mut random), numbers(n * dim, &mut random));
             for level in Level::available() {
-                let columns = Columns::for_level(level, dim, &components);
+                let columns = Columns::for_level(level, dim, n, slices(dim, &components));
                 let values = all(&columns, &rows);
                 for (i, &value) in values.iter().enumerate() {
                     let pairs = rows[i / n * dim..][..dim].iter().zip(&components[i % n * dim..][..dim]);
@@ -320,17 +331,17 @@ mod tests {
     fn ties_zeros_and_what_is_no_number() {
         for level in Level::available() {
             for n in [1, 2, 15, 16, 17, 47, 48, 49, 64, 97] {
-                let columns = Columns::for_level(level, 3, &[0.3, -0.4, 0.5].repeat(n));
+                let columns = Columns::for_level(level, 3, n, slices(3, &[0.3, -0.4, 0.5].repeat(n)));
                 let rows = [[0.1, 0.2, 0.3], [0.0; 3], [-0.1, 0.2, -0.3], [f32::NAN; 3]].concat();
                 let found: Vec<usize> = best(&columns, &rows).into_iter().map(|(column, _)| column).collect();
                 // The third row's values are negative, and a panel is filled up with zeros.
                 assert_eq!(found, [0, 0, 0, usize::MAX], "{level:?} {n}");
                 let mut components = [0.3, -0.4, 0.5].repeat(n);
                 components[(n - 1) * 3..].copy_from_slice(&[0.6, -0.8, 1.0]);
-                let columns = Columns::for_level(level, 3, &components);
+                let columns = Columns::for_level(level, 3, n, slices(3, &components));
                 assert_eq!(best(&columns, &rows)[0].0, n - 1, "{level:?} {n}");
             }
-            let none = Columns::for_level(level, 3, &[]);
+            let none = Columns::for_level(level, 3, 0, slices(3, &[]));
             assert_eq!(best(&none, &[1.0; 3]), [(usize::MAX, f32::NEG_INFINITY)]);
         }
     }

@@ -2,14 +2,13 @@
 //! unsafe code of the crate.
 //!
 //! `simd` says what a processor can do; over it stand the kernels of a transformer's forward pass: `product` (tiles of
-//! matrix products over `panels`), `linear`, `attention` and `elementwise`. `columns` (f32), `candidates`
-//! (the nearest one) and `int8` (the k nearest) serve the search for near vectors, `vector` what is done to one at a time.
+//! matrix products over `panels`), `linear`, `attention` and `elementwise`. `columns` (all of them) and
+//! `candidates` (the nearest ones) serve the search for near vectors, `vector` what is done to one at a time.
 
 mod attention;
 mod candidates;
 mod columns;
 mod elementwise;
-mod int8;
 mod linear;
 mod panels;
 mod product;
@@ -20,7 +19,6 @@ pub(crate) use attention::{AttentionBuffers, Heads, attend};
 pub(crate) use candidates::{RoughColumns, RoughRows};
 pub(crate) use columns::Columns;
 pub(crate) use elementwise::LayerNorm;
-pub(crate) use int8::{PackedColumns, PackedRows, largest_component};
 pub use linear::Precision;
 pub(crate) use linear::{Activation, Linear, Rounded};
 pub(crate) use panels::padded;

@@ -59,23 +59,24 @@ impl Panels {
     }
 
     /// Packs in parallel, panel by panel: `fill` is told the columns of a panel, how many there are with what fills it up, and
-    /// gets its words, all zero.
-    pub(crate) fn by_panel(
+    /// gets its words, all zero. What it returns comes with the panels, in their order.
+    pub(crate) fn by_panel<T: Send>(
         width: usize,
         steps: usize,
         columns: usize,
-        fill: impl Fn(Range<usize>, usize, &mut [u32]) + Sync,
-    ) -> Self {
+        fill: impl Fn(Range<usize>, usize, &mut [u32]) -> T + Sync,
+    ) -> (Self, Vec<T>) {
         let padded_columns = padded(columns);
         let mut lines = lines(steps * padded_columns);
         let words: &mut [u32] = bytemuck::cast_slice_mut(&mut lines);
-        words[..steps * padded_columns].par_chunks_mut((width * steps).max(1)).enumerate().for_each(
-            |(panel, words)| {
-                let first = panel * width;
-                fill(first..columns.min(first + width), width.min(padded_columns - first), words);
-            },
-        );
-        Self { lines, steps, columns: padded_columns }
+        let panels = words[..steps * padded_columns].par_chunks_mut((width * steps).max(1)).enumerate();
+        let filled = panels.map(|(panel, words)| {
+            let first = panel * width;
+            // A panel may hold nothing but what fills it up.
+            fill(first.min(columns)..columns.min(first + width), width.min(padded_columns - first), words)
+        });
+        let filled = filled.collect();
+        (Self { lines, steps, columns: padded_columns }, filled)
     }
 
     pub(crate) fn view(&self) -> PanelsView<'_> {

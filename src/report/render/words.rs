@@ -85,7 +85,12 @@ pub(crate) fn sparsity(report: &Report) -> Vec<String> {
             percent(sparsity.small_leaves_share),
         ),
     }];
-    if sparsity.grouped_texts > 0 {
+    if sparsity.grouped_texts > 1 && sparsity.groups == sparsity.grouped_texts {
+        sentences.push(format!(
+            "Sample coverage: no two of {} are near duplicates, so that nothing tells how many different ones there are.",
+            counted(sparsity.grouped_texts, "text"),
+        ));
+    } else if sparsity.grouped_texts > 1 {
         sentences.push(format!(
             "Sample coverage: the next text of this kind is a near duplicate of one that is here with a chance of {} \
              (Good); there are at least {} different ones, and {} are here (Chao1, of {}).",

@@ -242,13 +242,8 @@ impl Drop for Buffer {
 impl Transfers {
     /// A tensor of these numbers. Waits for no work; what is handed in later finds them there.
     pub(crate) fn send<T: Number>(&self, numbers: &[T], shape: impl Into<Shape>, device: &Device) -> Result<Tensor> {
-        let (shape, device) = (
-            shape.into(),
-            match device {
-                Device::Cuda(device) => device,
-                device => return Tensor::from_slice(numbers, shape, device),
-            },
-        );
+        let shape = shape.into();
+        let Device::Cuda(device) = device else { return Tensor::from_slice(numbers, shape, device) };
         if numbers.len() != shape.elem_count() {
             candle_core::bail!("expected as many numbers as {shape:?} has, got {}", numbers.len());
         }
@@ -296,7 +291,7 @@ impl Transfers {
     }
 
     /// Keeps a buffer for a later copy, if the event behind this one is known.
-    fn keep(&self, mut buffer: Buffer, copied: Result<CudaEvent, DriverError>) -> Result<()> {
+    fn keep(&self, mut buffer: Buffer, copied: std::result::Result<CudaEvent, DriverError>) -> Result<()> {
         match copied {
             Ok(event) => {
                 buffer.copied = Some(event);
