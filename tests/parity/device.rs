@@ -2,7 +2,8 @@
 //! clusters.
 //!
 //! `cargo test --release --features cuda --test parity device` on a machine with the GPU; `SEMCOV_DEVICE` names another than
-//! the first, or several. Without such features there is no such test, and without the GPU it fails.
+//! the first, or several, and `SEMCOV_LONGEST` the length of the longest text, where a GPU is slow because it is none
+//! (`.ci/check-cuda-host`). Without such features there is no such test, and without the GPU it fails.
 
 use semcov::cluster::kmeans::KMeansParams;
 use semcov::embed::{ArtifactOptions, Artifacts, Device, Encoder, OpenDevice, TokenizedText, TransformerEncoder};
@@ -21,6 +22,8 @@ fn gpu() -> OpenDevice {
 
 /// Texts of every length from one token to the limit, and the longest again beside one of a single token.
 fn batches(max_tokens: usize, vocabulary: u32) -> Vec<Vec<TokenizedText>> {
+    let longest = std::env::var("SEMCOV_LONGEST").map_or(max_tokens, |tokens| tokens.parse().unwrap());
+    let max_tokens = max_tokens.min(longest);
     let text = |length: usize| {
         let ids = (0..length as u32).map(|i| (i * 31 + length as u32).wrapping_mul(2_654_435_761) % vocabulary);
         TokenizedText { ids: ids.collect(), truncated: 0 }
