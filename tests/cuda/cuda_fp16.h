@@ -2,9 +2,9 @@
 //
 // Threads change places only where they meet: at a barrier of the block, or in an exchange within a warp. An exchange
 // that not all 32 lanes reach, or a barrier that a thread never reaches, ends the program. Half precision is the
-// compiler's own (`_Float16`). Fragments of `mma` are as in the PTX ISA, 9.7.14, "Matrix Fragments for mma.m16n8k16 with
-// floating point type"; sums run in f32, in an order that a GPU does not promise either. Several host threads can run
-// blocks at the same time.
+// compiler's own (`_Float16`). Fragments of `mma` are as in the PTX ISA, 9.7.14, "Matrix Fragments for mma.m16n8k16
+// with floating point type"; sums run in f32, in an order that a GPU does not promise either. Several host threads can
+// run blocks at the same time.
 #pragma once
 
 #ifndef __x86_64__
@@ -81,8 +81,8 @@ struct Warp {
   Exchange lanes[LANES];
 };
 
-// Where a fiber goes on. What it costs to change places is most of what an emulated block costs, and `swapcontext` makes
-// two system calls: where its parts are known, only the registers that a call preserves are kept.
+// Where a fiber goes on. What it costs to change places is most of what an emulated block costs, and `swapcontext`
+// makes two system calls: where its parts are known, only the registers that a call preserves are kept.
 #ifdef __x86_64__
 struct Context {
   void *stack;
@@ -227,9 +227,9 @@ inline float __shfl_xor_sync(unsigned, float x, unsigned with) {
 // Of a whole warp, by its last lane.
 inline void mma(emulated::Warp &warp) {
   float a[16][16], b[16][8], c[16][8];
-  // A lane's number i of A, 16 x 16: row = lane / 4 for a0, a1, a4, a5 and lane / 4 + 8 for the others; column = lane % 4 *
-  // 2 + (i & 1), + 8 from a4 on. Of B, 16 x 8: row = lane % 4 * 2 + (i & 1), + 8 from b2 on; column = lane / 4. Of C, 16 x
-  // 8: row = lane / 4 for c0, c1 and lane / 4 + 8 for c2, c3; column = lane % 4 * 2 + (i & 1).
+  // A lane's number i of A, 16 x 16: row = lane / 4 for a0, a1, a4, a5 and lane / 4 + 8 for the others; column = lane %
+  // 4 * 2 + (i & 1), + 8 from a4 on. Of B, 16 x 8: row = lane % 4 * 2 + (i & 1), + 8 from b2 on; column = lane / 4. Of
+  // C, 16 x 8: row = lane / 4 for c0, c1 and lane / 4 + 8 for c2, c3; column = lane % 4 * 2 + (i & 1).
   const auto half_of = [](unsigned pair, unsigned which) {
     return to_float({static_cast<unsigned short>(pair >> 16 * which)});
   };

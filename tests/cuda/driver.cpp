@@ -1,15 +1,23 @@
 // A stand-in for CUDA's driver, cuBLAS and cuRAND, with which `--features cuda` runs on a machine that has none of them
-// (.ci/check-cuda-host): as much of each as semcov, candle and cudarc call, checked as strictly as their documentation allows.
-// Everything else that the program is linked to ends it, with the name of what it called (`absent.cpp`, which the script
-// writes).
+// (.ci/check-cuda-host): as much of each as semcov, candle and cudarc call, checked as strictly as their documentation
+// allows. Everything else that the program is linked to ends it, with the name of what it called (`absent.cpp`, which
+// the script writes).
 //
-// CUDA_STAND_IN_DEVICES says how many there are (2), CUDA_STAND_IN_MIB what each has (4096), CUDA_STAND_IN_POOLS=0 that they
-// have no memory pools, and CUDA_STAND_IN_SEED how streams get on (`machine.h`).
+// CUDA_STAND_IN_DEVICES says how many there are (2), CUDA_STAND_IN_MIB what each has (4096), CUDA_STAND_IN_POOLS=0 that
+// they have no memory pools, and CUDA_STAND_IN_SEED how streams get on (`machine.h`).
 #include "kernels.h"
 
 using namespace machine;
 
-enum Result { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_DEVICE = 101, INVALID_CONTEXT = 201, NOT_FOUND = 500, NOT_READY = 600 };
+enum Result {
+  SUCCESS = 0,
+  INVALID_VALUE = 1,
+  OUT_OF_MEMORY = 2,
+  INVALID_DEVICE = 101,
+  INVALID_CONTEXT = 201,
+  NOT_FOUND = 500,
+  NOT_READY = 600
+};
 
 // What a module has of a kernel.
 struct Function {
@@ -40,7 +48,8 @@ static std::vector<Device> &devices() {
 static thread_local Device *current;
 static size_t strangers; // Frees under the context of another device, or under none.
 
-// The context of the thread, which the driver demands for most calls, and for those of a stream that it is the stream's.
+// The context of the thread, which the driver demands for most calls, and for those of a stream that it is the
+// stream's.
 static Device *context(const char *call) {
   running = {call, current};
   EXPECT(current, "no context is current on this thread");
@@ -52,7 +61,8 @@ static Stream *known(const char *call, Stream *stream) {
   Device *device = context(call);
   std::lock_guard lock(state);
   EXPECT(streams.count(stream), "a stream that there is not; semcov has one of its own for each device");
-  EXPECT(stream->device == device, "a stream of device %d, while device %d is current", stream->device->index, device->index);
+  EXPECT(stream->device == device, "a stream of device %d, while device %d is current", stream->device->index,
+         device->index);
   return stream;
 }
 
@@ -63,7 +73,7 @@ static Event known(const char *call, Event *event) {
   return *event;
 }
 
-// What is left at the end.
+// What is left at the end; memory that is left is an error.
 __attribute__((destructor)) static void report() {
   size_t tasks = 0, waiting = 0, left = 0, bytes = 0, most = 0;
   for (const auto &[name, done] : tally) tasks += done.first;
@@ -74,10 +84,15 @@ __attribute__((destructor)) static void report() {
   }
   for (const Device &device : devices()) most = std::max(most, device.most);
   if (tasks == 0) return;
-  fprintf(stderr, "CUDA stand-in: %zu tasks done, %zu not; at most %zu MiB of a device, %zu of %zu blocks left (%zu kiB), %zu freed "
-          "elsewhere\n", tasks, waiting, most >> 20, left, memory.size(), bytes >> 10, strangers);
-  if (!getenv("CUDA_STAND_IN_TALLY")) return;
-  for (const auto &[name, done] : tally) fprintf(stderr, "%8zu %-30s %8.2f s\n", done.first, name.c_str(), done.second);
+  fprintf(stderr,
+          "CUDA stand-in: %zu tasks done, %zu not; at most %zu MiB of a device, %zu of %zu blocks left (%zu kiB), "
+          "%zu freed elsewhere\n",
+          tasks, waiting, most >> 20, left, memory.size(), bytes >> 10, strangers);
+  if (getenv("CUDA_STAND_IN_TALLY")) {
+    for (const auto &[name, done] : tally)
+      fprintf(stderr, "%8zu %-30s %8.2f s\n", done.first, name.c_str(), done.second);
+  }
+  if (left > 0) _exit(1);
 }
 
 extern "C" {
@@ -89,7 +104,7 @@ Result cuInit(unsigned flags) {
   std::call_once(once, [] {
     struct sigaction action = {};
     action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    action.sa_flags = SA_SIGINFO; // Not on the stack that Rust keeps for signals, which is too small to print from.
     sigaction(SIGSEGV, &action, nullptr);
   });
   return flags == 0 ? SUCCESS : INVALID_VALUE;
@@ -119,7 +134,8 @@ Result cuDevicePrimaryCtxRelease_v2(int device) {
   EXPECT(of.retained > 0, "a context is released once more than it was retained");
   if (--of.retained > 0) return SUCCESS;
   for (const Stream *stream : streams) EXPECT(stream->device != &of, "a context is released before its streams");
-  for (const auto &[address, block] : memory) EXPECT(block.device != &of || block.state == FREED, "%zu bytes are left", block.size);
+  for (const auto &[address, block] : memory)
+    EXPECT(block.device != &of || block.state == FREED, "%zu bytes are left", block.size);
   return SUCCESS;
 }
 
@@ -139,16 +155,18 @@ Result cuCtxSynchronize() {
   std::vector<Stream *> all;
   {
     std::lock_guard lock(state);
-    std::copy_if(streams.begin(), streams.end(), std::back_inserter(all), [&](Stream *s) { return s->device == device; });
+    std::copy_if(streams.begin(), streams.end(), std::back_inserter(all),
+                 [&](Stream *s) { return s->device == device; });
   }
   for (Stream *stream : all) work(stream, last(stream));
   return SUCCESS;
 }
 
 Result cuGetErrorString(Result error, const char **text) {
-  static const std::map<int, const char *> texts = {{INVALID_VALUE, "invalid value"}, {OUT_OF_MEMORY, "out of memory"},
-                                                    {INVALID_DEVICE, "invalid device ordinal"}, {NOT_FOUND, "named symbol not found"},
-                                                    {INVALID_CONTEXT, "invalid context"}, {NOT_READY, "not ready"}};
+  static const std::map<int, const char *> texts = {
+      {INVALID_VALUE, "invalid value"},           {OUT_OF_MEMORY, "out of memory"},
+      {INVALID_DEVICE, "invalid device ordinal"}, {NOT_FOUND, "named symbol not found"},
+      {INVALID_CONTEXT, "invalid context"},       {NOT_READY, "not ready"}};
   *text = texts.count(error) ? texts.at(error) : "no error";
   return SUCCESS;
 }
@@ -361,7 +379,8 @@ static std::vector<size_t> parameters(const std::string &text, size_t begin) {
     const std::string line = text.substr(at, text.find('\n', at) - at);
     const size_t bracket = line.find('[');
     size_t bits = 0;
-    for (const char *type : {".u8", ".u16", ".u32", ".u64", ".s32", ".s64", ".f32", ".f64", ".b8", ".b16", ".b32", ".b64"}) {
+    for (const char *type :
+         {".u8", ".u16", ".u32", ".u64", ".s32", ".s64", ".f32", ".f64", ".b8", ".b16", ".b32", ".b64"}) {
       if (line.find(std::string(type) + " ") != std::string::npos) bits = atoi(type + 2);
     }
     sizes.push_back(bits / 8 * (bracket == std::string::npos ? 1 : atoi(line.c_str() + bracket + 1)));
@@ -378,7 +397,8 @@ Result cuModuleGetFunction(Function **out, Module *module, const char *name) {
   if (!functions.count(name)) {
     const auto kernel = kernels::all.find(name);
     EXPECT(kernel != kernels::all.end(), "the kernel %s, which the stand-in does not have", name);
-    EXPECT(kernel->second.parameters == parameters(module->text, entry), "the kernel %s, of other parameters in PTX", name);
+    EXPECT(kernel->second.parameters == parameters(module->text, entry), "the kernel %s, of other parameters in PTX",
+           name);
     functions[name] = {name, &kernel->second};
   }
   *out = &functions[name];
@@ -393,7 +413,8 @@ Result cuLaunchKernel(Function *function, unsigned x, unsigned y, unsigned z, un
   EXPECT(x >= 1 && x <= INT32_MAX && y >= 1 && y <= 65535 && z == 1, "a grid of %u x %u x %u blocks", x, y, z);
   EXPECT(threads >= 1 && threads <= 1024 && threads_z == 1, "blocks of %zu threads", threads);
   EXPECT(shared == 0 && !extra, "%u bytes of shared memory", shared);
-  hand_in(stream, function->name, [run = function->kernel->bind(arguments), x, y, threads] { run({x, y, unsigned(threads)}); });
+  hand_in(stream, function->name,
+          [run = function->kernel->bind(arguments), x, y, threads] { run({x, y, unsigned(threads)}); });
   return SUCCESS;
 }
 
@@ -414,12 +435,13 @@ int cublasSetStream_v2(Handle *handle, Stream *stream) {
   return 0;
 }
 
-int cublasGemmStridedBatchedEx(Handle *handle, int ta, int tb, int m, int n, int k, const float *alpha, uint64_t a, int type_a,
-                               int lda, long long stride_a, uint64_t b, int type_b, int ldb, long long stride_b,
-                               const float *beta, uint64_t c, int type_c, int ldc, long long stride_c, int batch, int compute,
-                               int) {
+int cublasGemmStridedBatchedEx(Handle *handle, int ta, int tb, int m, int n, int k, const float *alpha, uint64_t a,
+                               int type_a, int lda, long long stride_a, uint64_t b, int type_b, int ldb,
+                               long long stride_b, const float *beta, uint64_t c, int type_c, int ldc,
+                               long long stride_c, int batch, int compute, int) {
   Stream *stream = known("cublasGemmStridedBatchedEx", handle->stream);
-  EXPECT(type_a == type_b && type_b == type_c && (type_a == 0 || type_a == 2), "types %d, %d, %d", type_a, type_b, type_c);
+  EXPECT(type_a == type_b && type_b == type_c && (type_a == 0 || type_a == 2), "types %d, %d, %d", type_a, type_b,
+         type_c);
   EXPECT(compute == 68, "sums of type %d", compute); // In f32.
   EXPECT((ta | tb) >> 1 == 0 && m > 0 && n > 0 && k > 0 && batch > 0, "%d x %d x %d, %d times", m, n, k, batch);
   EXPECT(lda >= (ta ? k : m) && ldb >= (tb ? n : k) && ldc >= m, "columns %d, %d, %d apart", lda, ldb, ldc);
@@ -433,7 +455,8 @@ int cublasGemmStridedBatchedEx(Handle *handle, int ta, int tb, int m, int n, int
     const T *x = at(a, ta ? k : m, ta ? m : k, lda, stride_a), *y = at(b, tb ? n : k, tb ? k : n, ldb, stride_b);
     T *z = at(c, m, n, ldc, stride_c);
     for (int i = 0; i < batch; i++) {
-      kernels::multiply<T>(ta, tb, m, n, k, alpha, x + i * stride_a, lda, y + i * stride_b, ldb, beta, z + i * stride_c, ldc);
+      kernels::multiply<T>(ta, tb, m, n, k, alpha, x + i * stride_a, lda, y + i * stride_b, ldb, beta, z + i * stride_c,
+                           ldc);
     }
   };
   hand_in(stream, "product", [=] { type_a == 2 ? multiply(kernels::f16()) : multiply(float()); });

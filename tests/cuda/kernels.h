@@ -1,8 +1,9 @@
-// What runs on the devices of `machine.h`: the kernels of `packed.cu` as `cuda_fp16.h` emulates them, candle's kernels as far
-// as semcov has use for them, written again from what candle-kernels 0.11.1 says of their arguments, and matrix products.
+// What runs on the devices of `machine.h`: the kernels of `packed.cu` as `cuda_fp16.h` emulates them, candle's kernels
+// as far as semcov has use for them, written again from what candle-kernels 0.11.1 says of their arguments, and matrix
+// products.
 //
-// Before one runs, the memory behind each of its pointers is checked to be as large as its other arguments say. Kernels are
-// known by name and by the sizes of their parameters, which have to be those in the PTX that the program loads.
+// Before one runs, the memory behind each of its pointers is checked to be as large as its other arguments say. Kernels
+// are known by name and by the sizes of their parameters, which have to be those in the PTX that the program loads.
 #pragma once
 
 #include "../../src/embed/gpu/cuda/packed.cu"
@@ -59,14 +60,15 @@ inline void expect_grid(Grid grid, size_t units, unsigned per_block, unsigned th
 }
 
 template <unsigned SIZE>
-void run_attend(Grid grid, Pointer<__half> input, Pointer<__half> bias, Pointer<unsigned> tiles, Pointer<__half> context) {
+void run_attend(Grid grid, Pointer<__half> input, Pointer<__half> bias, Pointer<unsigned> tiles,
+                Pointer<__half> context) {
   const unsigned *tile = tiles(3 * (size_t)grid.x), queries = grid.threads / LANES * QUERIES;
   EXPECT(grid.threads % LANES == 0 && queries <= 64, "%u threads", grid.threads);
   size_t tokens = 0;
   for (unsigned i = 0; i < grid.x; i++) {
     const unsigned begin = tile[3 * i], end = tile[3 * i + 1], first = tile[3 * i + 2];
-    const bool follows = i > 0 && tile[3 * i - 3] == begin ? first == tile[3 * i - 1] + queries
-                                                           : begin == tokens && first == begin;
+    const bool follows =
+        i > 0 && tile[3 * i - 3] == begin ? first == tile[3 * i - 1] + queries : begin == tokens && first == begin;
     EXPECT(begin <= first && first < end && follows, "tile %u of %u, %u, %u", i, begin, end, first);
     tokens = end;
   }
@@ -77,8 +79,8 @@ void run_attend(Grid grid, Pointer<__half> input, Pointer<__half> bias, Pointer<
 }
 
 inline void run_add_norm(Grid grid, Pointer<__half> product, Pointer<__half> bias, Pointer<__half> residual,
-                         Pointer<__half> scale, Pointer<__half> shift, Pointer<__half> out, unsigned rows, unsigned hidden,
-                         float eps) {
+                         Pointer<__half> scale, Pointer<__half> shift, Pointer<__half> out, unsigned rows,
+                         unsigned hidden, float eps) {
   expect_grid(grid, rows, ROW_WARPS, ROW_WARPS * LANES);
   EXPECT(hidden % 2 == 0 && hidden <= 2 * LANES * PAIRS && eps > 0 && eps < 1e-3, "rows of %u, eps %g", hidden, eps);
   const size_t n = (size_t)rows * hidden;
@@ -120,7 +122,8 @@ inline void run_pool(Grid grid, Pointer<__half> tokens, Pointer<unsigned> offset
 
 // --- candle's ---
 
-// Where an element of a tensor lies. `info` has dims, then strides of one tensor or of several; without it, one after the other.
+// Where an element of a tensor lies. `info` has dims, then strides of one tensor or of several; without it, one after
+// the other.
 struct Layout {
   size_t rank;
   const size_t *dims, *strides;
@@ -156,7 +159,8 @@ void run_unary(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<S>
 }
 
 template <class S, class T, class F>
-void run_binary(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<S> left, Pointer<S> right, Pointer<T> out) {
+void run_binary(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<S> left, Pointer<S> right,
+                Pointer<T> out) {
   const Layout a(numel, rank, info, 0, 2), b(numel, rank, info, 1, 2);
   const S *x = left(a.extent(numel)), *y = right(b.extent(numel));
   T *to = out(numel);
@@ -175,7 +179,8 @@ void run_where(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<I>
 }
 
 template <class T>
-void run_affine(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<T> in, Pointer<T> out, T factor, T summand) {
+void run_affine(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<T> in, Pointer<T> out, T factor,
+                T summand) {
   const Layout at(numel, rank, info, 0, 1);
   const T *x = in(at.extent(numel));
   T *to = out(numel);
@@ -189,7 +194,8 @@ template <class T> void run_const_set(Grid, size_t numel, size_t rank, Pointer<s
 }
 
 template <class T>
-void run_copy2d(Grid grid, Pointer<T> from, Pointer<T> to, unsigned rows, unsigned columns, unsigned from_row, unsigned to_row) {
+void run_copy2d(Grid grid, Pointer<T> from, Pointer<T> to, unsigned rows, unsigned columns, unsigned from_row,
+                unsigned to_row) {
   EXPECT((size_t)grid.x * grid.threads >= (size_t)rows * columns, "%u blocks for %u x %u", grid.x, rows, columns);
   const T *x = from((size_t)(rows - 1) * from_row + columns);
   T *y = to((size_t)(rows - 1) * to_row + columns);
@@ -214,26 +220,27 @@ template <class T> T largest_of(size_t length, const std::function<T(size_t)> &x
 }
 
 template <class T, class O, O (*REDUCE)(size_t, const std::function<T(size_t)> &)>
-void run_reduce(Grid grid, size_t numel, size_t length, size_t rank, Pointer<size_t> info, Pointer<T> in, Pointer<O> out) {
+void run_reduce(Grid grid, size_t numel, size_t length, size_t rank, Pointer<size_t> info, Pointer<T> in,
+                Pointer<O> out) {
   EXPECT(length && numel % length == 0 && grid.x == numel / length, "%u blocks for %zu by %zu", grid.x, numel, length);
   const Layout at(numel, rank, info, 0, 1);
   const T *x = in(at.extent(numel));
   O *to = out(numel / length);
-  machine::parallel(numel / length, [&](size_t row) {
-    to[row] = REDUCE(length, [&](size_t i) { return x[at(row * length + i)]; });
-  });
+  machine::parallel(numel / length,
+                    [&](size_t row) { to[row] = REDUCE(length, [&](size_t i) { return x[at(row * length + i)]; }); });
 }
 
 // Of short rows, a thread each.
 template <class T>
-void run_sum_small(Grid grid, size_t rows, size_t length, size_t rank, Pointer<size_t> info, Pointer<T> in, Pointer<T> out) {
+void run_sum_small(Grid grid, size_t rows, size_t length, size_t rank, Pointer<size_t> info, Pointer<T> in,
+                   Pointer<T> out) {
   EXPECT((size_t)grid.x * grid.threads >= rows, "%u blocks for %zu", grid.x, rows);
   run_reduce<T, T, sum_of<T>>({unsigned(rows), 1, 1}, rows * length, length, rank, info, in, out);
 }
 
 template <class I, class T>
-void run_gather(Grid, size_t numel, Pointer<I> ids, Pointer<T> in, Pointer<T> out, size_t left, size_t in_size, size_t ids_size,
-                size_t right) {
+void run_gather(Grid, size_t numel, Pointer<I> ids, Pointer<T> in, Pointer<T> out, size_t left, size_t in_size,
+                size_t ids_size, size_t right) {
   EXPECT(numel == left * ids_size * right, "%zu elements of %zu x %zu x %zu", numel, left, ids_size, right);
   const I *id = ids(numel);
   const T *x = in(left * in_size * right);
@@ -245,7 +252,8 @@ void run_gather(Grid, size_t numel, Pointer<I> ids, Pointer<T> in, Pointer<T> ou
 }
 
 template <class I, class T>
-void run_scatter(Grid, Pointer<I> ids, Pointer<T> in, Pointer<T> out, size_t left, size_t in_size, size_t out_size, size_t right) {
+void run_scatter(Grid, Pointer<I> ids, Pointer<T> in, Pointer<T> out, size_t left, size_t in_size, size_t out_size,
+                 size_t right) {
   const size_t numel = left * in_size * right;
   const I *id = ids(numel);
   const T *x = in(numel);
@@ -257,8 +265,8 @@ void run_scatter(Grid, Pointer<I> ids, Pointer<T> in, Pointer<T> out, size_t lef
 }
 
 template <class I, class T>
-void run_index_select(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<I> ids, Pointer<T> in, Pointer<T> out,
-                      size_t left, size_t in_size, size_t ids_size, size_t right) {
+void run_index_select(Grid, size_t numel, size_t rank, Pointer<size_t> info, Pointer<I> ids, Pointer<T> in,
+                      Pointer<T> out, size_t left, size_t in_size, size_t ids_size, size_t right) {
   const Layout at(ids_size, rank, info, 0, 1); // Of the indices.
   EXPECT(at.extent(ids_size) == ids_size, "indices that are not one after the other");
   EXPECT(numel == left * ids_size * right, "%zu elements of %zu x %zu x %zu", numel, left, ids_size, right);
@@ -283,8 +291,8 @@ inline void run_softmax(Grid grid, Pointer<float> in, Pointer<float> out, int co
   });
 }
 
-inline void norm(Grid grid, Pointer<float> in, Pointer<float> out, Pointer<float> scale, Pointer<float> shift, size_t columns,
-                 float eps, bool is_centered) {
+inline void norm(Grid grid, Pointer<float> in, Pointer<float> out, Pointer<float> scale, Pointer<float> shift,
+                 size_t columns, float eps, bool is_centered) {
   const float *x = in(grid.x * columns), *f = scale(columns), *s = shift.address ? shift(columns) : nullptr;
   float *to = out(grid.x * columns);
   machine::parallel(grid.x, [=](size_t row) {
@@ -303,20 +311,22 @@ inline void run_layernorm(Grid grid, Pointer<float> in, Pointer<float> out, Poin
   norm(grid, in, out, scale, shift, columns, eps, true);
 }
 
-inline void run_rmsnorm(Grid grid, Pointer<float> in, Pointer<float> out, Pointer<float> scale, int columns, int threads,
-                        float eps) {
+inline void run_rmsnorm(Grid grid, Pointer<float> in, Pointer<float> out, Pointer<float> scale, int columns,
+                        int threads, float eps) {
   EXPECT(grid.threads == unsigned(threads), "%u threads, not %d", grid.threads, threads);
   norm(grid, in, out, scale, {0}, columns, eps, false);
 }
 
 // Turns halves of rows of `d`; td is positions times d, and there are bh of these.
-inline void run_rope(Grid grid, Pointer<float> in, Pointer<float> cosines, Pointer<float> sines, Pointer<float> out, unsigned bh,
-                     unsigned td, unsigned d, unsigned stride_b) {
-  EXPECT(stride_b == 0 && (size_t)grid.x * grid.threads * 2 >= (size_t)bh * td, "%u blocks, stride %u", grid.x, stride_b);
+inline void run_rope(Grid grid, Pointer<float> in, Pointer<float> cosines, Pointer<float> sines, Pointer<float> out,
+                     unsigned bh, unsigned td, unsigned d, unsigned stride_b) {
+  EXPECT(stride_b == 0 && (size_t)grid.x * grid.threads * 2 >= (size_t)bh * td, "%u blocks, stride %u", grid.x,
+         stride_b);
   const float *x = in((size_t)bh * td), *c = cosines(td / 2), *s = sines(td / 2);
   float *to = out((size_t)bh * td);
   for_each((size_t)bh * td / 2, [=](size_t i) {
-    const size_t angle = i % (td / 2), low = i / (td / 2) * td + angle / (d / 2) * d + angle % (d / 2), high = low + d / 2;
+    const size_t angle = i % (td / 2), low = i / (td / 2) * td + angle / (d / 2) * d + angle % (d / 2),
+                 high = low + d / 2;
     to[low] = x[low] * c[angle] - x[high] * s[angle];
     to[high] = x[low] * s[angle] + x[high] * c[angle];
   });
@@ -328,8 +338,8 @@ typedef float Lane __attribute__((vector_size(32), aligned(4)));
 
 // C (m x n) = alpha op(A) op(B) + beta C; by columns, as cuBLAS has them: C's columns are `ldc` apart. Sums run in f32.
 template <class T>
-void multiply(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const T *a, size_t lda, const T *b, size_t ldb,
-              float beta, T *c, size_t ldc) {
+void multiply(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const T *a, size_t lda, const T *b,
+              size_t ldb, float beta, T *c, size_t ldc) {
   constexpr size_t WIDE = 16, HIGH = 6, CHUNK = 48;
   // A in panels of 16 rows, zeros behind the last: [panel][k][16].
   const size_t panels = (m + WIDE - 1) / WIDE;
@@ -374,7 +384,10 @@ void multiply(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const
 
 using f16 = _Float16;
 
-#define UNARY(name, result) struct name { template <class X> X operator()(X x) const { return result; } }
+#define UNARY(name, result)                                                                                            \
+  struct name {                                                                                                        \
+    template <class X> X operator()(X x) const { return result; }                                                      \
+  }
 UNARY(Copy, x);
 UNARY(Negative, -x);
 UNARY(Exp, expf(x));
@@ -382,7 +395,7 @@ UNARY(Sin, sinf(x));
 UNARY(Cos, cosf(x));
 UNARY(Tanh, tanhf(x));
 UNARY(Abs, fabsf(x));
-UNARY(Square, x * x);
+UNARY(Square, (x) * (x));
 UNARY(Root, sqrtf(x));
 UNARY(Reciprocal, 1 / x);
 UNARY(Relu, x > 0 ? x : 0);
@@ -414,6 +427,7 @@ template <class T> void add_for(const std::string &type) {
   add("const_set_" + type, run_const_set<T>);
   add("copy2d_" + type, run_copy2d<T>);
   add("where_u8_" + type, run_where<uint8_t, T>);
+  add("where_u32_" + type, run_where<uint32_t, T>);
   add("fast_sum_" + type, run_reduce<T, T, sum_of<T>>);
   add("fast_sum_small_" + type, run_sum_small<T>);
   add("fast_max_" + type, run_reduce<T, T, largest_of<T>>);

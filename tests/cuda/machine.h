@@ -1,11 +1,11 @@
 // Devices that are none: their memory, and streams that put off what they are handed.
 //
-// A stream is a queue. Nothing of it is done before somebody waits for it, and then no more than is waited for; so a host
-// that reads too early, or writes over what is still to be copied, is seen. With CUDA_STAND_IN_SEED, streams get on by
-// themselves as well, by a step or some at a time that a generator with this seed chooses. Memory comes from pages of its
-// own in front of one that nobody may touch, begins as numbers that are none (NaN in f16 and f32, and an index beyond every
-// table), and its pages are closed for good when it is freed; an address on a device is none of the host. What is wrong ends
-// the program with a line that says what.
+// A stream is a queue. Nothing of it is done before somebody waits for it, and then no more than is waited for; so a
+// host that reads too early, or writes over what is still to be copied, is seen. With CUDA_STAND_IN_SEED, streams get
+// on by themselves as well, by a step or some at a time that a generator with this seed chooses. Memory comes from
+// pages of its own in front of one that nobody may touch, begins as numbers that are none (NaN in f16 and f32, and an
+// index beyond every table), and its pages are closed for good when it is freed; an address on a device is none of the
+// host. What is wrong ends the program with a line that says what.
 #pragma once
 
 #include <sys/mman.h>
@@ -259,9 +259,12 @@ inline void finish_copy(uint64_t begin, const std::function<void()> &copy) {
 inline void on_fault(int, siginfo_t *info, void *) {
   const auto address = reinterpret_cast<uint64_t>(info->si_addr);
   for (const auto &[begin, of] : memory) {
-    if (address < reinterpret_cast<uint64_t>(of.data) || address >= reinterpret_cast<uint64_t>(of.data) + of.size + PAGE) continue;
-    wrong(of.device ? "beyond memory, or in memory that was freed" : "the host is at page-locked memory of %zu bytes, %s", of.size,
-          of.state == FREED ? "which was freed" : "while a copy from it or to it is not done");
+    if (address < reinterpret_cast<uint64_t>(of.data) ||
+        address >= reinterpret_cast<uint64_t>(of.data) + of.size + PAGE)
+      continue;
+    wrong(of.device ? "beyond memory, or in memory that was freed"
+                    : "the host is at page-locked memory of %zu bytes, %s",
+          of.size, of.state == FREED ? "which was freed" : "while a copy from it or to it is not done");
   }
   signal(SIGSEGV, SIG_DFL);
 }

@@ -168,6 +168,20 @@ fn every_text_in_a_padded_batch_agrees_with_sentence_transformers() {
     }
 }
 
+/// A text may contain the padding token, by its name. Where positions count the other tokens, padding has a position of its own.
+#[test]
+fn padding_within_a_text_has_its_own_position() {
+    let artifacts = artifacts("xlm-roberta");
+    let config = serde_json::from_str(&artifacts.config_json).unwrap();
+    let texts: [&[u32]; 4] = [&[0, 1, 50, 60, 2], &[1, 70, 1, 1, 80, 2], &[0, 90, 100, 2, 1], &[0, 5, 2]];
+    let tokenized = texts.map(|ids| TokenizedText { ids: ids.to_vec(), truncated: 0 });
+    let encoder = TransformerEncoder::load(&artifacts, &OpenDevice::cpu()).unwrap();
+    let vectors = encoder.encode(&tokenized).unwrap();
+    let rows: Vec<_> = vectors.chunks_exact(encoder.id().dim).map(<[f32]>::to_vec).collect();
+    let expected = padded(&config, weights(&artifacts, DType::F32), artifacts.pooling, &tokenized);
+    compare("xlm-roberta", "with padding within", &rows, &expected, LEAST_COSINE, MOST_DIFFERENCE);
+}
+
 /// Half precision rounds, and must do nothing worse: no NaN from a mask, no position that runs together with the next.
 /// BERT goes through candle, whose mask is NaN there; it is run in f32 alone.
 #[test]

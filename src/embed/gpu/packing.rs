@@ -17,7 +17,7 @@ pub(crate) struct Packing {
     pub(super) queries: usize,
     /// The id of each token, u32.
     pub(super) ids: Tensor,
-    /// The place of each token in its text, u32.
+    /// The row of each token in a table of positions, u32.
     pub(super) places: Tensor,
     /// The first token of each text, and the number of all tokens: texts + 1, u32.
     pub(super) offsets: Tensor,
@@ -26,14 +26,15 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    /// Packs texts, for a network that knows `vocabulary` ids and `positions` places. All goes to the device in one piece.
+    /// Packs texts, for a network of `limits`: rows of its tables of words and of positions. `places` has the row in the latter
+    /// of each token of all texts. All goes to the device in one piece.
     ///
     /// # Errors
-    /// If no text has a token, if an id or a place is unknown, or if the device fails.
+    /// If no text has a token, if an id or a place is in no table, or if the device fails.
     pub(crate) fn new(
         texts: &[&[u32]],
-        vocabulary: usize,
-        positions: usize,
+        places: &[u32],
+        limits: (usize, usize),
         transfers: &Transfers,
         device: &Device,
     ) -> Result<Self> {
@@ -42,17 +43,20 @@ impl Packing {
         if longest == 0 || u32::try_from(tokens).is_err() {
             candle_core::bail!("expected from 1 to 2^32 - 1 tokens, got {tokens}");
         }
-        if longest > positions {
-            candle_core::bail!("expected at most {positions} tokens, got {longest}");
+        if places.len() != tokens {
+            candle_core::bail!("expected a place for each of {tokens} tokens, got {}", places.len());
         }
-        if let Some(id) = texts.iter().copied().flatten().find(|&&id| id as usize >= vocabulary) {
-            candle_core::bail!("expected token ids below {vocabulary}, got {id}");
+        if let Some(id) = texts.iter().copied().flatten().find(|&&id| id as usize >= limits.0) {
+            candle_core::bail!("expected token ids below {}, got {id}", limits.0);
+        }
+        if let Some(place) = places.iter().find(|&&place| place as usize >= limits.1) {
+            candle_core::bail!("expected places below {}, got {place}", limits.1);
         }
         // No more queries at a time than texts have: each 16 occupy a warp.
         let queries = longest.next_multiple_of(16).next_power_of_two().min(64);
         let mut all: Vec<u32> = Vec::with_capacity(2 * tokens + 4 * texts.len() + 1 + 3 * tokens / queries);
         all.extend(texts.iter().copied().flatten());
-        all.extend(texts.iter().flat_map(|ids| 0..ids.len() as u32));
+        all.extend(places);
         let ends = texts.iter().scan(0, |end, ids| {
             *end += ids.len() as u32;
             Some(*end)
@@ -70,7 +74,7 @@ impl Packing {
         let all = transfers.send(&all, all.len(), device)?;
         Ok(Self {
             tokens,
-            limits: (vocabulary, positions),
+            limits,
             queries,
             ids: all.narrow(0, 0, tokens)?,
             places: all.narrow(0, tokens, tokens)?,
@@ -85,7 +89,8 @@ mod tests {
     use super::*;
 
     fn packed(texts: &[&[u32]], vocabulary: usize, positions: usize) -> Result<Packing> {
-        Packing::new(texts, vocabulary, positions, &Transfers::default(), &Device::Cpu)
+        let places: Vec<u32> = texts.iter().flat_map(|ids| 0..ids.len() as u32).collect();
+        Packing::new(texts, &places, (vocabulary, positions), &Transfers::default(), &Device::Cpu)
     }
 
     #[test]
@@ -114,5 +119,6 @@ mod tests {
         assert!(packed(&[&[0, 1, 2]], 3, 2).is_err());
         assert!(packed(&[&[], &[]], 3, 2).is_err());
         assert!(packed(&[], 3, 2).is_err());
+        assert!(Packing::new(&[&[0, 1]], &[0], (3, 3), &Transfers::default(), &Device::Cpu).is_err());
     }
 }

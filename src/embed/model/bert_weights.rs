@@ -40,6 +40,33 @@ pub(super) struct BertWeights<'a> {
     weights: VarBuilder<'a>,
 }
 
+/// Which row of the table of positions a token has. `RoBERTa` counts the tokens that are not padding; padding, which a text can
+/// contain as any other token, has the last row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    rows: usize,
+    padding: Option<u32>,
+}
+
+impl Places {
+    /// Most tokens of a text.
+    pub(super) fn max_tokens(self) -> usize {
+        self.rows.saturating_sub(usize::from(self.padding.is_some()))
+    }
+
+    /// The row of each of at most [`max_tokens`](Self::max_tokens) tokens.
+    pub(super) fn of(self, ids: &[u32]) -> impl Iterator<Item = u32> {
+        let mut counted = 0;
+        ids.iter().map(move |&id| {
+            if self.padding == Some(id) {
+                return self.rows as u32 - 1;
+            }
+            counted += 1;
+            counted - 1
+        })
+    }
+}
+
 /// A linear layer: for each output a row of inputs, and a bias.
 pub(super) struct LinearWeights {
     pub(super) rows: Vec<f32>,
@@ -93,19 +120,28 @@ impl<'a> BertWeights<'a> {
         self.table(self.config.vocab_size, "word_embeddings")
     }
 
-    /// Position and first token type, added up: positions x hidden.
-    pub(super) fn positions(&self) -> Result<Vec<f32>> {
-        let Config { hidden_size, max_position_embeddings, type_vocab_size, .. } = self.config;
-        let first_position = if self.config.model_type == "bert" { 0 } else { self.config.pad_token_id + 1 };
+    /// Position and first token type, added up: positions x hidden; and which of these a token has.
+    pub(super) fn positions(&self) -> Result<(Vec<f32>, Places)> {
+        let Config { hidden_size, max_position_embeddings, type_vocab_size, pad_token_id, .. } = self.config;
         let first_type = self.table(type_vocab_size, "token_type_embeddings")?;
         let mut positions = self.table(max_position_embeddings, "position_embeddings")?;
-        positions.drain(..(first_position * hidden_size).min(positions.len()));
+        let counts_tokens = self.config.model_type != "bert";
+        if counts_tokens {
+            if pad_token_id >= max_position_embeddings {
+                candle_core::bail!("expected a padding token below {max_position_embeddings}, got {pad_token_id}");
+            }
+            // Its own row goes to the end, those before it are never used.
+            positions.drain(..pad_token_id * hidden_size);
+            positions.rotate_left(hidden_size);
+        }
         for row in positions.chunks_exact_mut(hidden_size) {
             for (x, &of_type) in row.iter_mut().zip(&first_type) {
                 *x += of_type;
             }
         }
-        Ok(positions)
+        let padding = counts_tokens.then_some(pad_token_id as u32);
+        let rows = positions.len() / hidden_size;
+        Ok((positions, Places { rows, padding }))
     }
 
     /// The normalization of the embeddings.

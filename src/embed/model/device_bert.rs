@@ -18,7 +18,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 
-use super::bert_weights::{BertWeights, LinearWeights, NormWeights};
+use super::bert_weights::{BertWeights, LinearWeights, NormWeights, Places};
 use crate::embed::Pooling;
 use crate::embed::gpu::{
     Norm, Packing, Transfers, add_gelu, add_norm, attend, embed_norm, fits_cuda, free_memory, pool,
@@ -41,6 +41,7 @@ pub(crate) struct DeviceBert {
     words: Tensor,
     /// Position and first token type, added up: positions x hidden.
     positions: Tensor,
+    places: Places,
     embedding_norm: Norm,
     layers: Vec<Layer>,
     transfers: Transfers,
@@ -108,12 +109,14 @@ impl DeviceBert {
                 output_norm: norm(weights.output_norm)?,
             })
         };
+        let (positions, places) = weights.positions()?;
         Ok(Some(Self {
             device: device.clone(),
             hidden_size,
             heads,
             words: matrix(weights.words()?, hidden_size)?,
-            positions: matrix(weights.positions()?, hidden_size)?,
+            positions: matrix(positions, hidden_size)?,
+            places,
             embedding_norm: norm(weights.embedding_norm()?)?,
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
             // Behind the weights, which take their part of the memory.
@@ -129,7 +132,7 @@ impl DeviceBert {
 
     /// Most tokens of a text.
     pub(crate) fn max_tokens(&self) -> usize {
-        self.positions.dims()[0]
+        self.places.max_tokens()
     }
 
     /// Most tokens of a batch.
@@ -145,7 +148,12 @@ impl DeviceBert {
         if texts.iter().all(|ids| ids.is_empty()) {
             return Ok(vec![0.0; texts.len() * self.hidden_size]);
         }
-        let packing = Packing::new(texts, self.words.dim(0)?, self.max_tokens(), &self.transfers, &self.device)?;
+        if let Some(ids) = texts.iter().find(|ids| ids.len() > self.max_tokens()) {
+            candle_core::bail!("expected at most {} tokens, got {}", self.max_tokens(), ids.len());
+        }
+        let places: Vec<u32> = texts.iter().flat_map(|ids| self.places.of(ids)).collect();
+        let limits = (self.words.dim(0)?, self.positions.dim(0)?);
+        let packing = Packing::new(texts, &places, limits, &self.transfers, &self.device)?;
         let mut hidden = embed_norm(&packing, &self.words, &self.positions, &self.embedding_norm)?;
         for layer in &self.layers {
             let Layer { query_key_value, attention_output, attention_norm, inner, output, output_norm } = layer;

@@ -15,7 +15,7 @@ use candle_core::Result;
 use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
-use super::bert_weights::{BertWeights, LinearWeights, NormWeights};
+use super::bert_weights::{BertWeights, LinearWeights, NormWeights, Places};
 use crate::embed::Precision;
 use crate::embed::kernel::{Activation, AttentionBuffers, Heads, LayerNorm, Level, Linear, Rounded, attend, padded};
 
@@ -32,6 +32,7 @@ pub(crate) struct PackedBert {
     words: Vec<f32>,
     /// Position and first token type, added up: positions x hidden.
     positions: Vec<f32>,
+    places: Places,
     embedding_norm: LayerNorm,
     layers: Vec<Layer>,
 }
@@ -82,12 +83,14 @@ impl PackedBert {
                 output_norm: norm(weights.output_norm),
             })
         };
+        let (positions, places) = weights.positions()?;
         Ok(Some(Self {
             level,
             hidden_size: hidden,
             heads: Heads { heads, size: hidden / heads },
             words: weights.words()?,
-            positions: weights.positions()?,
+            positions,
+            places,
             embedding_norm: norm(weights.embedding_norm()?),
             layers: (0..config.num_hidden_layers).into_par_iter().map(layer).collect::<Result<_>>()?,
         }))
@@ -100,7 +103,7 @@ impl PackedBert {
 
     /// Most tokens of a text.
     pub(crate) fn max_tokens(&self) -> usize {
-        self.positions.len() / self.hidden_size
+        self.places.max_tokens()
     }
 
     /// Token vectors of texts, one after the other.
@@ -152,10 +155,11 @@ impl PackedBert {
             if ids.len() > self.max_tokens() {
                 candle_core::bail!("expected at most {} tokens, got {}", self.max_tokens(), ids.len());
             }
-            for ((&id, position), row) in ids.iter().zip(self.positions.chunks_exact(size)).zip(&mut rows) {
+            for ((&id, place), row) in ids.iter().zip(self.places.of(ids)).zip(&mut rows) {
                 let Some(word) = self.words.get(id as usize * size..(id as usize + 1) * size) else {
                     candle_core::bail!("expected token ids below {}, got {id}", self.words.len() / size);
                 };
+                let position = &self.positions[place as usize * size..][..size];
                 for ((x, &word), &position) in row.iter_mut().zip(word).zip(position) {
                     *x = word + position;
                 }
