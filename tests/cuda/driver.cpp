@@ -261,13 +261,17 @@ Result cuMemPoolSetAttribute(Device *pool, int attribute, const uint64_t *value)
 }
 
 Result cuMemAllocAsync(uint64_t *address, size_t size, Stream *stream) {
-  *address = size ? allocate(known("cuMemAllocAsync", stream)->device, stream, size) : 0;
-  return *address || !size ? SUCCESS : OUT_OF_MEMORY;
+  Device *device = known("cuMemAllocAsync", stream)->device;
+  EXPECT(size > 0, "no bytes");
+  *address = allocate(device, stream, size);
+  return *address ? SUCCESS : OUT_OF_MEMORY;
 }
 
 Result cuMemAlloc_v2(uint64_t *address, size_t size) {
-  *address = size ? allocate(context("cuMemAlloc"), nullptr, size) : 0;
-  return *address ? SUCCESS : size ? OUT_OF_MEMORY : INVALID_VALUE;
+  Device *device = context("cuMemAlloc");
+  EXPECT(size > 0, "no bytes");
+  *address = allocate(device, nullptr, size);
+  return *address ? SUCCESS : OUT_OF_MEMORY;
 }
 
 // Whichever context is current, and on a thread without one: the stream says it all. cudarc relies on that.
