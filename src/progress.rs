@@ -36,6 +36,10 @@ pub trait Progress: Sync {
     }
     /// The running stage is over.
     fn finish(&self) {}
+    /// What the user should know, though the work goes on and its result is the same.
+    fn warn(&self, message: &str) {
+        let _ = message;
+    }
 }
 
 /// Reports to nobody.

@@ -54,7 +54,7 @@ pub fn assign<'a>(rows: impl Into<Rows<'a>>, centroids: &[f32]) -> Assignment {
 }
 
 /// Rows whose nearest centroids are searched, once or again and again. A GPU on which they are [computed](EmbeddingMatrix::on)
-/// makes no difference but to the time; should it fail, the processor goes on alone.
+/// makes no difference but to the time; should it fail, the processor goes on alone, with a [warning](Progress::warn).
 pub(crate) struct Search<'a> {
     rows: Rows<'a>,
     on_device: Option<DeviceRows<'a>>,
@@ -71,11 +71,18 @@ impl<'a> Search<'a> {
     pub(crate) fn assign(&mut self, centroids: &[f32], guesses: &[u32], progress: &dyn Progress) -> Assignment {
         let columns = RoughColumns::new(self.rows.dim(), centroids);
         if let Some(on_device) = &mut self.on_device {
-            if let Ok(found) = on_device.assign(centroids, &columns) {
-                progress.advance(self.rows.len() as u64, 0);
-                return found;
+            match on_device.assign(centroids, &columns) {
+                Ok(found) => {
+                    progress.advance(self.rows.len() as u64, 0);
+                    return found;
+                }
+                Err(error) => {
+                    let error = error.to_string();
+                    let reason = error.lines().next().unwrap_or_default();
+                    progress.warn(&format!("the processor goes on alone with clustering, as the GPU failed: {reason}"));
+                    self.on_device = None;
+                }
             }
-            self.on_device = None;
         }
         nearest(self.rows, centroids, &columns, guesses, progress)
     }

@@ -5,9 +5,11 @@
 //! the first, or several, and `SEMCOV_LONGEST` the length of the longest text, where a GPU is slow because it is none
 //! (`.ci/check-cuda-host`). Without such features there is no such test, and without the GPU it fails.
 
+use std::sync::Mutex;
+
 use semcov::cluster::kmeans::KMeansParams;
 use semcov::embed::{ArtifactOptions, Artifacts, Device, Encoder, OpenDevice, TokenizedText, TransformerEncoder};
-use semcov::progress::Silent;
+use semcov::progress::{Progress, Silent};
 use semcov::vectors::EmbeddingMatrix;
 
 const LEAST_COSINE: f64 = 0.9995;
@@ -99,9 +101,20 @@ fn clusters_are_those_of_the_processor() {
         .flat_map(|row| (0..dim).map(move |i| (scatter(row % 500 * dim + i) + 0.3 * scatter(!(row * dim + i))) as f32))
         .collect();
     let matrix = EmbeddingMatrix::from_f32(dim as usize, &rows);
-    let fit = |matrix: &EmbeddingMatrix| {
-        let params = KMeansParams { max_iterations: 4, ..KMeansParams::new(k) }.check().unwrap();
-        params.fit(matrix, None, &Silent)
-    };
-    assert_eq!(fit(&matrix.clone().on(&gpu())), fit(&matrix));
+    let params = KMeansParams { max_iterations: 4, ..KMeansParams::new(k) }.check().unwrap();
+    let warnings = Warnings::default();
+    let on_gpu = params.fit(&matrix.clone().on(&gpu()), None, &warnings);
+    assert_eq!(on_gpu, params.fit(&matrix, None, &Silent));
+    // The processor goes on where a GPU has too little memory.
+    let warnings = warnings.0.into_inner().unwrap();
+    assert_eq!(warnings.is_empty(), std::env::var_os("SEMCOV_SMALL_GPU").is_none(), "{warnings:?}");
+}
+
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Progress for Warnings {
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
 }

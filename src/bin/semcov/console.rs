@@ -141,6 +141,10 @@ impl Progress for Console {
             Some(Running { stage, bar, start: Instant::now() });
     }
 
+    fn warn(&self, message: &str) {
+        Console::warn(self, message);
+    }
+
     fn advance(&self, rows: u64, tokens: u64) {
         let all = self.tokens.fetch_add(tokens, Ordering::Relaxed) + tokens;
         if let Some(running) = &*self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {

@@ -592,6 +592,10 @@ impl Progress for WithinStage<'_> {
     fn advance(&self, rows: u64, tokens: u64) {
         self.0.advance(rows, tokens);
     }
+
+    fn warn(&self, message: &str) {
+        self.0.warn(message);
+    }
 }
 
 fn warn_of_damage(embedded: &EmbeddedCorpus, console: &Console) {
