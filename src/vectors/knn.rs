@@ -1,7 +1,7 @@
 //! Exact k nearest neighbours by cosine.
 //!
-//! Approximate products say which rows may be among the k nearest of a query ([`RoughColumns`]: in 8 bits where these are
-//! faster than f32, with a bound of their error); these are compared by their [dot] product. So neighbours and similarities
+//! Approximate products say which rows may be among the k nearest of a query (in 8 bits where these are
+//! faster than f32, with a bound of their error); these are compared by their product in f32. So neighbours and similarities
 //! have the same bits on every machine, at any number of threads and in blocks of any size.
 //!
 //! Cost: queries x reference x dim multiplications of 8 bits, and of f32 for each query as many as lie within two bounds of

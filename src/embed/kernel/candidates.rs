@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Precision;
 use super::columns::{Columns, Convert, Scan, Tiles, slices};
-use super::linear::{QuantizedRow, quantize};
+use super::linear::{QuantizedRow, nearest_integer, quantize};
 use super::panels::{Panels, padded};
 use super::product::{Int8, Left};
 use super::simd::{Level, MOST_LANES, Simd, Task, TileWidth};
@@ -241,15 +241,13 @@ struct RoundedColumn {
 impl RoundedColumn {
     /// Rounds to -127..=127, four integers a word.
     fn new<'a>(column: &[f32], mean: &[f32], words: impl Iterator<Item = &'a mut u32>) -> Self {
-        // Adding 1.5 * 2^23 rounds to a whole number, and leaves it in the low bits of the mantissa.
-        const ROUND: f32 = 12_582_912.0;
         let scale = column.iter().fold(0.0_f32, |largest, x| largest.max(x.abs())) / 127.0;
         let per_step = if scale >= f32::MIN_POSITIVE { 1.0 / scale } else { 0.0 };
         let (mut sum, mut squared_error) = (0, 0.0_f64);
         for (word, part) in words.zip(column.chunks(4)) {
             let mut integers = [0_i8; 4];
             for (integer, &x) in integers.iter_mut().zip(part) {
-                *integer = (x * per_step + ROUND).to_bits() as i8;
+                *integer = nearest_integer(x * per_step);
                 sum += i32::from(*integer);
                 squared_error += f64::from(x - scale * f32::from(*integer)).powi(2);
             }

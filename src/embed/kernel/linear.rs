@@ -104,7 +104,7 @@ impl Linear {
                 let rows = quantized.chunks_exact_mut(padded_inputs).zip(weight.chunks_exact(inputs)).zip(&scales);
                 for ((to, row), &scale) in rows.filter(|(_, scale)| **scale > 0.0) {
                     for (to, &x) in to.iter_mut().zip(row) {
-                        *to = (x / scale).round_ties_even() as i8;
+                        *to = nearest_integer(x / scale);
                     }
                 }
                 let sum = |row: &[i8]| row.iter().map(|&q| i32::from(q)).sum::<i32>() as f32;
@@ -153,11 +153,19 @@ fn to_bf16(x: f32) -> u16 {
     (if x.is_nan() { 0x7fc0 } else { rounded }) as u16
 }
 
+/// What added to a number rounds it to a whole one, the even one of two, and leaves that in the low bits of the mantissa:
+/// 1.5 * 2^23.
+const ROUND: f32 = 12_582_912.0;
+
+/// The integer nearest to a number of -127 to 127.
+#[inline]
+pub(super) fn nearest_integer(x: f32) -> i8 {
+    (x + ROUND).to_bits() as i8
+}
+
 /// `row`, a multiple of [`MOST_LANES`] numbers, as integers of 8 bits, from its least number (or 0, if that is less) to its largest.
 #[inline(always)]
 pub(super) fn quantize<S: Simd>(simd: S, row: &[f32], to: &mut [u8]) -> QuantizedRow {
-    // Adding 1.5 * 2^23 rounds to a whole number, and leaves it in the low bits of the mantissa.
-    const ROUND: f32 = 12_582_912.0;
     let (mut least, mut largest) = (simd.number(0.0), simd.number(0.0));
     for part in row.chunks_exact(S::LANES) {
         let x = simd.read(part);
