@@ -9,7 +9,7 @@ use crate::corpus::TextTally;
 use crate::embed::EmbeddedCorpus;
 use crate::progress::Silent;
 use crate::screen::NEAR_COPY;
-use crate::vectors::{Index, Rows};
+use crate::vectors::{Rows, knn};
 
 /// An evaluation text, and the corpus' text that it repeats.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ fn leaks_into(evaluation: &EmbeddedCorpus, corpus: &EmbeddedCorpus) -> Vec<Leak>
         return Vec::new();
     }
     let [tested, kept] = [evaluation, corpus].map(|side| TextTally::new(&side.records, side.vectors.len()).kept);
-    let nearest = Index::new(Rows::from(&corpus.vectors)).nearest(Rows::from(&evaluation.vectors), 1, &Silent);
+    let nearest = knn::nearest(Rows::from(&evaluation.vectors), Rows::from(&corpus.vectors), 1, &Silent);
     let leak = |text: usize| {
         let (found, similarity) = nearest.of(text);
         let (twin, similarity) = match corpus.hashes.binary_search(&evaluation.hashes[text]) {

@@ -5,17 +5,25 @@
 //! have the same bits on every machine, at any number of threads and in blocks of any size.
 //!
 //! Cost: queries x reference x dim multiplications of 8 bits, and of f32 for each query as many as lie within two bounds of
-//! its k-th neighbour, some .02 of a cosine. Memory: queries x k results, and dim bytes (4 dim without such products) for
-//! each row of an [`Index`], or of a block.
+//! its k-th neighbour, some .02 of a cosine. Where probes find too many that near, as among texts made from one template, all
+//! products are made in f32. Memory: queries x k results, and dim bytes (in f32 4 dim) for each row of an [`Index`], or of a block.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 
 use super::{Rows, tile};
-use crate::embed::kernel::{RoughColumns, RoughRows, dot};
+use crate::embed::kernel::{RoughColumns, RoughRows, dot_halves};
 use crate::progress::{Progress, Silent};
 
 /// Reference rows that are prepared at a time.
 const BLOCK: usize = 16_384;
+
+/// Rows that are searched to see how close they lie, for as many neighbours each.
+const PROBED: usize = 16;
+
+/// One in so many rows may be a candidate: comparing it takes so many times as long as a plain product.
+const MOST_CANDIDATES: usize = 32;
 
 /// The place of a neighbour that there is not.
 const NONE: u32 = u32::MAX;
@@ -106,14 +114,23 @@ fn in_blocks(
 pub struct Index<'a> {
     reference: Rows<'a>,
     columns: RoughColumns,
+    /// One over the length of each row as it is stored, which rounding to half precision changed; 0 for a zero row.
+    scales: Vec<f32>,
 }
 
 impl<'a> Index<'a> {
     /// Prepares a reference.
     #[must_use]
     pub fn new(reference: Rows<'a>) -> Self {
-        let columns = RoughColumns::read(reference.dim(), reference.len(), |range, to| reference.gather(range, to));
-        Self { reference, columns }
+        let read = |rows, to: &mut Vec<f32>| reference.gather(rows, to);
+        let columns = RoughColumns::read(reference.dim(), reference.len(), read);
+        let scale = |widened: &mut Vec<f32>, row| scale(reference.row(row), widened);
+        let scales = (0..reference.len()).into_par_iter().map_init(Vec::new, scale).collect();
+        let mut index = Self { reference, columns, scales };
+        if index.is_dense() {
+            index.columns = RoughColumns::read_f32(reference.dim(), reference.len(), read);
+        }
+        index
     }
 
     /// Number of reference rows.
@@ -171,32 +188,19 @@ impl<'a> Index<'a> {
         }
         let tiles = found.index.par_chunks_mut(tile::ROWS * k).zip(found.similarity.par_chunks_mut(tile::ROWS * k));
         tiles.enumerate().for_each_init(Buffers::default, |buffers, (tile, (index, similarity))| {
-            let Buffers { unit, rough, bounds, candidates, row } = buffers;
             let (start, n) = (tile * tile::ROWS, index.len() / k);
-            queries.gather(start..start + n, unit);
-            // What the similarities to the k nearest are at least.
-            bounds.clear();
-            bounds.extend_from_slice(similarity);
-            let least: Vec<f32> = bounds.chunks_exact(k).map(|bounds| bounds[k - 1]).collect();
-            candidates.resize(tile::ROWS, Vec::new());
-            candidates.iter_mut().for_each(Vec::clear);
-            self.columns.scan(unit, &least, rough, |query, column, product, error| {
-                let bounds = &mut bounds[query * k..][..k];
-                if !left_out(start + query, first + column) {
-                    candidates[query].push((column as u32, product + error));
-                    if product - error > bounds[k - 1] {
-                        insert(bounds, product - error);
-                    }
-                }
-                bounds[k - 1]
-            });
-            row.resize(dim, 0.0);
+            queries.gather(start..start + n, &mut buffers.unit);
+            buffers.bounds.clear();
+            buffers.bounds.extend_from_slice(similarity);
+            self.find_candidates(k, |query, column| left_out(start + query, first + column), buffers);
             let places = index.chunks_exact_mut(k).zip(similarity.chunks_exact_mut(k));
-            for (query, (unit, (index, similarity))) in unit.chunks_exact(dim).zip(places).enumerate() {
-                let least = bounds[query * k + k - 1];
-                for &(column, _) in candidates[query].iter().filter(|(_, most)| *most >= least) {
-                    self.reference.read_row(column as usize, row);
-                    let value = dot(unit, row);
+            for (query, (unit, (index, similarity))) in buffers.unit.chunks_exact(dim).zip(places).enumerate() {
+                let least = buffers.bounds[query * k + k - 1];
+                for &(column, most) in &buffers.candidates[query] {
+                    if most < least.max(similarity[k - 1]) {
+                        continue;
+                    }
+                    let value = dot_halves(unit, self.reference.row(column as usize)) * self.scales[column as usize];
                     if value > similarity[k - 1] {
                         let place = insert(similarity, value);
                         index[place..].rotate_right(1);
@@ -207,17 +211,63 @@ impl<'a> Index<'a> {
             progress.advance(n as u64, 0);
         });
     }
+
+    /// Finds what may be among the `k` nearest of each query of a tile, and raises the bounds, k for each.
+    fn find_candidates(&self, k: usize, left_out: impl Fn(usize, usize) -> bool, buffers: &mut Buffers) {
+        let Buffers { unit, rough, bounds, candidates } = buffers;
+        let least: Vec<f32> = bounds.chunks_exact(k).map(|bounds| bounds[k - 1]).collect();
+        candidates.resize(tile::ROWS, Vec::new());
+        candidates.iter_mut().for_each(Vec::clear);
+        self.columns.scan(unit, &least, rough, |query, column, product, error| {
+            let bounds = &mut bounds[query * k..][..k];
+            if !left_out(query, column) {
+                candidates[query].push((column as u32, product + error));
+                if product - error > bounds[k - 1] {
+                    insert(bounds, product - error);
+                }
+            }
+            bounds[k - 1]
+        });
+    }
+
+    /// Whether rows lie so close together that products of 8 bits leave too many candidates.
+    fn is_dense(&self) -> bool {
+        let (n, k) = (self.len(), PROBED.min(self.len()));
+        if k == 0 || !self.columns.are_rounded() {
+            return false;
+        }
+        let mut buffers = Buffers::default();
+        for probe in 0..k {
+            let start = buffers.unit.len();
+            buffers.unit.resize(start + self.reference.dim(), 0.0);
+            self.reference.read_row(probe * n / k, &mut buffers.unit[start..]);
+        }
+        buffers.bounds.resize(k * k, f32::NEG_INFINITY);
+        self.find_candidates(k, |_, _| false, &mut buffers);
+        let candidates = buffers.candidates.iter().zip(buffers.bounds.chunks_exact(k));
+        let near = candidates.map(|(found, bounds)| found.iter().filter(|(_, most)| *most >= bounds[k - 1]).count());
+        near.sum::<usize>() * MOST_CANDIDATES > k * n
+    }
 }
 
 /// What a thread works in.
 #[derive(Default)]
 struct Buffers {
+    /// The queries of a tile.
     unit: Vec<f32>,
     rough: RoughRows,
+    /// Of every query what the similarities to the k nearest are at least.
     bounds: Vec<f32>,
     /// Of every query the rows that may be near, and what their similarity is at most.
     candidates: Vec<Vec<(u32, f32)>>,
-    row: Vec<f32>,
+}
+
+/// What makes a stored row a unit vector. `widened` is a buffer.
+fn scale(stored: &[f16], widened: &mut Vec<f32>) -> f32 {
+    widened.resize(stored.len(), 0.0);
+    stored.convert_to_f32_slice(widened);
+    let square: f64 = widened.iter().map(|x| f64::from(*x).powi(2)).sum();
+    if square > 0.0 { (1.0 / square.sqrt()) as f32 } else { 0.0 }
 }
 
 /// Puts a number behind all that are at least as large, and says where; the last one falls out.
@@ -239,16 +289,12 @@ mod tests {
 
     /// All similarities, sorted; of equal ones the first first.
     fn naive(queries: Rows<'_>, reference: Rows<'_>, k: usize, others: bool) -> Vec<(Vec<u32>, Vec<f32>)> {
-        let row = |rows: &Rows<'_>, i: usize| {
-            let mut row = vec![0.0; rows.dim()];
-            rows.read_row(i, &mut row);
-            row
-        };
+        let mut x = vec![0.0; queries.dim()];
         let neighbours = |query: usize| {
-            let x = row(&queries, query);
+            queries.read_row(query, &mut x);
             let mut all: Vec<(u32, f32)> = (0..reference.len())
                 .filter(|&j| !others || reference.index(j) != queries.index(query))
-                .map(|j| (j as u32, dot(&x, &row(&reference, j))))
+                .map(|j| (j as u32, dot_halves(&x, reference.row(j)) * scale(reference.row(j), &mut Vec::new())))
                 .collect();
             all.sort_by(|a, b| b.1.total_cmp(&a.1));
             all.truncate(k);

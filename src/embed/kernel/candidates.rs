@@ -95,6 +95,16 @@ impl RoughColumns {
         Self::with(level, level.faster_than_f32().contains(&Precision::Int8), dim, n, read)
     }
 
+    /// As [`read`](Self::read), for products in f32 on every processor.
+    pub(crate) fn read_f32(dim: usize, n: usize, read: impl Fn(Range<usize>, &mut Vec<f32>) + Sync) -> Self {
+        Self::with(Level::best(), false, dim, n, read)
+    }
+
+    /// Whether products are made in 8 bits.
+    pub(crate) fn are_rounded(&self) -> bool {
+        matches!(self.factors, Factors::Int8(_))
+    }
+
     fn with(
         level: Level,
         bytes: bool,

@@ -23,4 +23,4 @@ pub use linear::Precision;
 pub(crate) use linear::{Activation, Linear, Rounded};
 pub(crate) use panels::padded;
 pub(crate) use simd::Level;
-pub(crate) use vector::{add_weighted, dot, normalize, prefetch, widen_unit};
+pub(crate) use vector::{add_weighted, dot, dot_halves, normalize, prefetch, widen_unit};

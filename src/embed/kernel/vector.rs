@@ -44,6 +44,15 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     Level::best().run(Dot { a, b })
 }
 
+/// The [dot] product with what `halves` stand for.
+///
+/// # Panics
+/// If the lengths differ.
+pub(crate) fn dot_halves(a: &[f32], halves: &[f16]) -> f32 {
+    assert_eq!(a.len(), halves.len(), "as many components");
+    Level::best().run(DotHalves { a, halves: halves.reinterpret_cast() })
+}
+
 /// [dot].
 pub(super) struct Dot<'a> {
     pub(super) a: &'a [f32],
@@ -67,6 +76,30 @@ impl Task for Dot<'_> {
                 sum = simd.plus(sum, simd.times(simd.read(&a[first..]), simd.read(&b[first..])));
             }
             simd.write(parts, sum);
+        }
+        parts.iter().sum()
+    }
+}
+
+struct DotHalves<'a> {
+    a: &'a [f32],
+    halves: &'a [u16],
+}
+
+impl Task for DotHalves<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f32 {
+        let mut parts = [0.0; PARTS];
+        let ((a, a_rest), (halves, rest)) = (self.a.as_chunks::<PARTS>(), self.halves.as_chunks::<PARTS>());
+        for ((part, a), &half) in parts.iter_mut().zip(a_rest).zip(rest) {
+            *part = a * widened(half);
+        }
+        for (a, halves) in a.iter().zip(halves) {
+            for ((part, a), &half) in parts.iter_mut().zip(a).zip(halves) {
+                *part += a * widened(half);
+            }
         }
         parts.iter().sum()
     }
@@ -203,6 +236,11 @@ mod tests {
                 let mut unit = vec![f32::NAN; dim];
                 level.run(WidenUnit { halves: halves.reinterpret_cast(), to: &mut unit });
                 assert_eq!(unit, expected, "{level:?}");
+            }
+            let wide: Vec<f32> = halves.iter().map(|x| x.to_f32()).collect();
+            for level in Level::available() {
+                let found = level.run(DotHalves { a: &vector, halves: halves.reinterpret_cast() });
+                assert_eq!(found, dot(&vector, &wide), "{level:?}");
             }
             let dots: Vec<f32> =
                 Level::available().into_iter().map(|level| level.run(Dot { a: &vector, b: &expected })).collect();
